@@ -1,0 +1,1 @@
+//! Composition: only this room knows everyone.

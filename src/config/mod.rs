@@ -1,0 +1,1 @@
+//! Files from outside: read, checked, every error at once with its place.

@@ -1,0 +1,1 @@
+//! The small Kubernetes API: storage, verbs, watches.

@@ -1,0 +1,1 @@
+//! Deployments, ReplicaSets, EndpointSlices and garbage collection, as plain clients of the API.

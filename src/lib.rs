@@ -1,0 +1,37 @@
+//! Doorstep: personal environments on demand, and the gateway before them.
+//!
+//! A host name becomes a pod in [`routing`]; what fills its table is [`discovery`]; who forwards by it is [`proxy`].
+//!
+//! | room | what it is for |
+//! |---|---|
+//! | [`app`] | composition: builds gateway, manager and `up` from all other rooms |
+//! | [`cli`] | the commands, one file each |
+//! | [`config`] | files from outside: read, checked, every error with its place |
+//! | [`model`] | plain values that rooms share: user ids, host names, class names, parameters |
+//! | [`resources`] | the custom resources of `doorstep.dev`, their schema, labels and conditions |
+//! | [`routing`] | the route table: compile, match, explain |
+//! | [`discovery`] | what the cluster says, translated to what the table needs |
+//! | [`proxy`] | a request's way: accept, match, forward, answer |
+//! | [`upstream`] | connections to endpoints: choose, connect, pool |
+//! | [`tls`] | certificates by server name, and the development authority |
+//! | [`operator`] | an Environment becomes a Deployment and a Service, and its status tells how it is |
+//! | [`api`] | the management API |
+//! | [`embedded`] | the embedded cluster: a small Kubernetes API, controllers, and a node of local processes |
+//! | [`telemetry`] | logs, metrics and the access log |
+//! | [`sample_front`] | the small front end that the default classes run on one machine |
+
+pub mod api;
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod discovery;
+pub mod embedded;
+pub mod model;
+pub mod operator;
+pub mod proxy;
+pub mod resources;
+pub mod routing;
+pub mod sample_front;
+pub mod telemetry;
+pub mod tls;
+pub mod upstream;

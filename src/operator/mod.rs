@@ -1,0 +1,1 @@
+//! An Environment becomes a Deployment and a Service, and its status tells how it is.

@@ -1,0 +1,1 @@
+//! A request's way: accept, match, forward, answer.

@@ -1,0 +1,26 @@
+//! The custom resources of `doorstep.dev/v1alpha1`, and the spelling of our labels and annotations. Nothing else knows it.
+
+mod class;
+mod conditions;
+mod environment;
+pub mod labels;
+
+pub use class::{
+    BUILT_IN_PLACEHOLDERS, Class, ClassResources, ClassTemplate, EnvironmentClass, EnvironmentClassSpec,
+    EnvironmentClassStatus, InvalidClass, LocalCommand, NameValue, ParameterSpec, Readiness,
+};
+pub use conditions::{ConditionType, set_condition};
+pub use environment::{Environment, EnvironmentSpec, EnvironmentStatus};
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::CustomResourceExt;
+
+/// The API group of our kinds.
+pub const GROUP: &str = "doorstep.dev";
+/// The version of our kinds.
+pub const VERSION: &str = "v1alpha1";
+
+/// The definitions of our kinds, as `deploy/crds` holds them.
+pub fn definitions() -> Vec<CustomResourceDefinition> {
+    vec![EnvironmentClass::crd(), Environment::crd()]
+}

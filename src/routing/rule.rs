@@ -1,0 +1,92 @@
+//! One compiled rule: what it wants of a request, and where it leads.
+
+use super::Cluster;
+use crate::model::EnvironmentKey;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The kinds of object that contribute routes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SourceKind {
+    /// A Service: a personal one by its labels, a shared one by its annotation.
+    Service,
+    /// A file of routes.
+    File,
+}
+
+impl fmt::Display for SourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Service => "Service",
+            Self::File => "file",
+        })
+    }
+}
+
+/// The object that a contribution comes from: a triple, never a joined text.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SourceKey {
+    /// Its kind.
+    pub kind: SourceKind,
+    /// Its namespace; empty where there is none.
+    pub namespace: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+}
+
+impl fmt::Display for SourceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.namespace.is_empty() {
+            write!(f, "{} {}", self.kind, self.name)
+        } else {
+            write!(f, "{} {}/{}", self.kind, self.namespace, self.name)
+        }
+    }
+}
+
+/// The name of a rule: its source and its place in it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RuleName {
+    /// The object that it comes from.
+    pub source: SourceKey,
+    /// Its place in that object, from 0.
+    pub index: usize,
+}
+
+impl fmt::Display for RuleName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} rule {}", self.source, self.index)
+    }
+}
+
+/// A cluster with its share of the requests.
+#[derive(Debug, Clone)]
+pub struct BackendRef {
+    /// Where requests go.
+    pub cluster: Arc<Cluster>,
+    /// The share, in relation to the other backends of the rule; 0 gets none.
+    pub weight: u32,
+}
+
+/// Deadlines of a rule. `None` means the gateway's own default.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until the head of the response is there.
+    pub response_head: Option<Duration>,
+    /// Until a stream on which nothing moves is given up.
+    pub idle: Option<Duration>,
+}
+
+/// A rule as a request meets it.
+#[derive(Debug)]
+pub struct Rule {
+    /// Where it comes from.
+    pub name: RuleName,
+    /// Where it leads. Never empty.
+    pub backends: Box<[BackendRef]>,
+    /// Its deadlines.
+    pub timeouts: Timeouts,
+    /// The environment it belongs to, if it is a personal one.
+    pub environment: Option<EnvironmentKey>,
+}

@@ -1,0 +1,1 @@
+//! The small front end that the default classes run on one machine.

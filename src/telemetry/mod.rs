@@ -1,0 +1,3 @@
+//! Logs, metrics and the access log.
+
+pub mod metrics;

@@ -1,0 +1,1 @@
+//! Certificates by server name, and the development authority.

@@ -1,0 +1,1 @@
+//! Connections to endpoints: choose, connect, pool.
