@@ -145,6 +145,12 @@ impl Routes {
         self.gather_problems(source);
     }
 
+    /// Adds problems that the translation of a source found to those that applying it found.
+    pub fn add_problems(&mut self, source: &SourceKey, problems: Vec<Problem>) {
+        self.own_problems.entry(source.clone()).or_default().extend(problems);
+        self.gather_problems(source);
+    }
+
     /// Says that the lists of every kind were complete.
     pub fn mark_complete(&mut self) {
         self.next.complete = true;
