@@ -73,7 +73,7 @@ pub fn apply(
 ) -> Result<Value, ApplyError> {
     let config = configuration(kind, applied, subresource)?;
     let api_version = config.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
-    let writer = Writer { manager, operation: Operation::Apply, api_version, subresource, now };
+    let writer = Writer { manager, operation: Operation::Apply, api_version, subresource };
     let mut wanted = walk::field_set(kind.root(), &config).map_err(|fault| ApplyError::Invalid(fault.to_string()))?;
     strip(&mut wanted);
 
@@ -91,7 +91,7 @@ pub fn apply(
     let own = owners.entry(writer);
     own.api_version = api_version.to_owned();
     own.fields = wanted;
-    owners.tidy(writer);
+    owners.tidy();
     if let Some(live) = live
         && walk::equal(&merged, &base)
         && owners == before
@@ -100,7 +100,7 @@ pub fn apply(
     }
     let own = owners.entry(writer);
     own.time = Some(now.to_owned());
-    owners.tidy(writer);
+    owners.tidy();
     owners.write(&mut merged);
     Ok(merged)
 }
@@ -186,7 +186,7 @@ pub fn track(
         difference.changed.forget_member("status");
     }
     let api_version = after.get("apiVersion").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let writer = Writer { manager, operation: Operation::Update, api_version: &api_version, subresource, now };
+    let writer = Writer { manager, operation: Operation::Update, api_version: &api_version, subresource };
     for other in owners.others(writer) {
         other.fields.subtract(&difference.changed);
         other.fields.subtract(&difference.removed);
@@ -197,7 +197,7 @@ pub fn track(
         own.fields.extend(difference.changed);
         own.time = Some(now.to_owned());
     }
-    owners.tidy(writer);
+    owners.tidy();
     match (held, after.get_mut("metadata").and_then(Value::as_object_mut)) {
         (Some(held), Some(metadata)) if before.is_some_and(|before| Owners::of(before) == owners) => {
             metadata.insert("managedFields".to_owned(), held);

@@ -91,7 +91,6 @@ pub(crate) struct Writer<'a> {
     pub(crate) operation: Operation,
     pub(crate) api_version: &'a str,
     pub(crate) subresource: &'a str,
-    pub(crate) now: &'a str,
 }
 
 /// All entries of an object.
@@ -169,7 +168,7 @@ impl Owners {
     }
 
     /// Takes out entries that own nothing, folds the oldest updaters together, and puts the rest into their order.
-    pub(crate) fn tidy(&mut self, writer: Writer<'_>) {
+    pub(crate) fn tidy(&mut self) {
         self.0.retain(|owner| !owner.fields.is_empty());
         self.sort();
         while self.0.iter().filter(|owner| owner.operation == Operation::Update).count() > MOST_UPDATERS {
@@ -184,7 +183,6 @@ impl Owners {
                 operation: Operation::Update,
                 api_version: &oldest.api_version,
                 subresource: &oldest.subresource,
-                ..writer
             });
             ancient.fields.extend(oldest.fields);
             ancient.time = oldest.time.max(ancient.time.take());
