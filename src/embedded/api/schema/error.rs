@@ -15,8 +15,6 @@ pub enum FieldErrorReason {
     Forbidden,
     /// More characters than allowed.
     TooLong,
-    /// More items or properties than allowed.
-    TooMany,
     /// Not one of the allowed values.
     NotSupported,
     /// The value is of another type.
@@ -33,7 +31,6 @@ impl FieldErrorReason {
             Self::Duplicate => "FieldValueDuplicate",
             Self::Forbidden => "FieldValueForbidden",
             Self::TooLong => "FieldValueTooLong",
-            Self::TooMany => "FieldValueTooMany",
             Self::NotSupported => "FieldValueNotSupported",
             Self::TypeInvalid => "FieldValueTypeInvalid",
         }

@@ -219,7 +219,7 @@ impl Walk {
     fn count(&mut self, most: Option<u64>, count: u64) {
         if let Some(most) = most.filter(|most| count > *most) {
             let message = format!("Too many: {count}: must have at most {most} items");
-            self.report(FieldErrorReason::TooMany, message);
+            self.report(FieldErrorReason::Invalid, message);
         }
     }
 
