@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "tables read better with values")]
+
 use super::*;
 use crate::embedded::api::schema::KindSchema;
 use proptest::prelude::*;
