@@ -76,6 +76,20 @@ fn json_patch_does_all_or_nothing() {
 }
 
 #[test]
+fn a_json_patch_cannot_grow_without_bound() {
+    let copy = |from: &str, path: &str| json!({"op": "copy", "from": from, "path": path});
+    let doubling: Vec<Value> = (0..100).map(|n| copy("", &format!("/c{n}"))).collect();
+    let error = json_patch(&json!({"a": "x".repeat(100)}), &Value::Array(doubling)).expect_err("refused");
+    assert!(error.to_string().contains("copies more than"), "{error}");
+    let deeper: Vec<Value> = (0..200).map(|n| copy("/a", &"/a".repeat(n + 2))).collect();
+    let error = json_patch(&json!({"a": {}}), &Value::Array(deeper)).expect_err("refused");
+    assert!(error.to_string().contains("nest deeper"), "{error}");
+    let third = json!([{"op": "test", "path": "/a", "value": 1}, {"op": "remove", "path": "/b"}]);
+    let error = json_patch(&json!({"a": 1}), &third).expect_err("refused");
+    assert!(error.to_string().starts_with("operation '/1' failed at path '/b'"), "{error}");
+}
+
+#[test]
 fn lists_merge_by_their_key() {
     let target = containers(json!([
         {"name": "a", "image": "1", "env": [{"name": "X", "value": "1"}], "ports": [{"containerPort": 80, "name": "http"}]},

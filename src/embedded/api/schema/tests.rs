@@ -95,12 +95,16 @@ fn faults_are_worded_as_an_api_server_words_them() {
 #[test]
 fn a_transition_rule_runs_only_where_there_is_an_old_value() {
     let kind = ours("Environment");
-    let (before, after) = (environment("a", "b"), environment("c", "b"));
+    let (before, mut after) = (environment("a", "b"), environment("c", "b"));
     assert!(kind.validate(&after, None).is_empty());
     let errors = kind.validate(&after, Some(&before));
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert_eq!(errors[0].path, "spec.user");
     assert!(errors[0].message.starts_with("Invalid value: \"string\": spec.user never changes"), "{errors:?}");
+    // A broken rule does not keep the rules above it from running.
+    after["metadata"]["name"] = json!("a-b");
+    let paths: Vec<String> = kind.validate(&after, Some(&before)).into_iter().map(|error| error.path).collect();
+    assert_eq!(paths, ["spec.user", "<nil>"]);
 }
 
 #[test]
