@@ -1,7 +1,7 @@
 //! Why a call was refused, as the `Status` object that a Kubernetes API answers with.
 
 use super::kinds::KindInfo;
-use super::schema::{FieldError, FieldErrorReason};
+use super::schema::FieldError;
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -73,8 +73,10 @@ impl Failure {
         let subject = if kind.group.is_empty() { kind.kind.clone() } else { format!("{}.{}", kind.kind, kind.group) };
         let said = format!("{subject} \"{name}\" is invalid: {told}");
         let mut failure = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", said);
-        let causes: Vec<Value> =
-            errors.iter().map(|e| json!({"reason": cause(e.reason), "message": e.message, "field": e.path})).collect();
+        let causes: Vec<Value> = errors
+            .iter()
+            .map(|e| json!({"reason": e.reason.as_str(), "message": e.message, "field": e.path}))
+            .collect();
         failure.details = Some(json!({"name": name, "group": kind.group, "kind": kind.kind, "causes": causes}));
         failure
     }
@@ -181,17 +183,4 @@ impl Failure {
 
 fn told(error: &FieldError) -> String {
     if error.path.is_empty() { error.message.clone() } else { format!("{}: {}", error.path, error.message) }
-}
-
-fn cause(reason: FieldErrorReason) -> &'static str {
-    match reason {
-        FieldErrorReason::Invalid => "FieldValueInvalid",
-        FieldErrorReason::Required => "FieldValueRequired",
-        FieldErrorReason::Unknown => "FieldValueUnknown",
-        FieldErrorReason::Duplicate => "FieldValueDuplicate",
-        FieldErrorReason::Forbidden => "FieldValueForbidden",
-        FieldErrorReason::TooLong => "FieldValueTooLong",
-        FieldErrorReason::NotSupported => "FieldValueNotSupported",
-        FieldErrorReason::TypeInvalid => "FieldValueTypeInvalid",
-    }
 }

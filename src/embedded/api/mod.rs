@@ -3,6 +3,7 @@
 //! A request's way: [`listener`] (TLS and the token; clients in this process skip it) → [`service`] (path to verb) →
 //! `verbs` (one file each; `strategy` is what an object becomes on its way in) → [`store`] (memory, SQLite, journal).
 
+pub mod apply;
 mod defaults;
 mod discovery;
 mod error;
@@ -16,15 +17,17 @@ mod listener;
 mod metrics;
 mod namespaces;
 mod node_backend;
+pub mod openapi;
 mod openapi_documents;
+pub mod patch;
 mod present;
 mod request;
 mod response;
 mod review;
+pub mod schema;
 mod selector;
 mod service;
 mod store;
-mod stubs;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -34,7 +37,6 @@ mod verbs;
 pub use error::EmbeddedError;
 pub use kinds::{KindInfo, Subresource};
 pub use node_backend::{LogError, LogOptions, NodeBackend, PodUsage};
-use stubs::{apply, openapi, patch, schema};
 
 use crate::resources;
 use crate::tls::Authority;

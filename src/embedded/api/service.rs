@@ -75,7 +75,7 @@ async fn route(api: &Arc<Api>, call: Call) -> Outcome<Response<Body>> {
         [] | ["healthz" | "livez" | "readyz" | "version" | "api" | "apis"] | ["livez" | "readyz", _] | ["api", _] => {
             discovery::answer(api, &call, &segments)
         }
-        ["openapi", ..] => openapi_documents::answer(api, &call, &segments),
+        ["openapi", ..] => openapi_documents::answer(&call, &segments),
         ["apis", _] | ["apis", _, _] => discovery::answer(api, &call, &segments),
         ["apis", "metrics.k8s.io", _, rest @ ..] => metrics::answer(api, &call, rest).await,
         ["apis", group @ ("authorization.k8s.io" | "authentication.k8s.io"), _, resource] => {

@@ -3,7 +3,7 @@
 use super::super::apply::{self, ApplyError};
 use super::super::failure::{Failure, Outcome};
 use super::super::json;
-use super::super::patch;
+use super::super::patch::{self, PatchError};
 use super::super::present;
 use super::super::request::{self, Call, WriteOptions};
 use super::super::response::{self, Body};
@@ -104,7 +104,10 @@ pub(crate) async fn patch(api: &Api, call: &Call, target: &Target, part: Part) -
 /// An object with a JSON patch, a merge patch or a strategic merge patch on it.
 pub(super) fn patched(target: &Target, media: &str, old: &Value, patch: &Value) -> Outcome<Value> {
     let kind = &target.kind;
-    let unusable = |error: patch::PatchError| Failure::unprocessable(error.to_string());
+    let unusable = |error: PatchError| match error {
+        PatchError::Malformed(_) => Failure::bad_request(error.to_string()),
+        PatchError::DoesNotApply(_) => Failure::unprocessable(error.to_string()),
+    };
     match media {
         "application/json-patch+json" => patch::json_patch(old, patch).map_err(unusable),
         "application/merge-patch+json" => Ok(patch::merge_patch(old, patch)),
@@ -181,18 +184,11 @@ fn merged(
     let result = apply::apply(schema, live, applied, &options.manager, options.force, part.subresource(), &now());
     result.map_err(|error| match error {
         ApplyError::Invalid(why) => Failure::bad_request(why),
-        ApplyError::Conflicts(conflicts) => {
-            let told: Vec<String> =
-                conflicts.iter().map(|c| format!("conflict with \"{}\": {}", c.manager, c.field)).collect();
-            let message = match conflicts.len() {
-                1 => format!("Apply failed with 1 conflict: {}", told.join("")),
-                several => format!("Apply failed with {several} conflicts: {}", told.join("; ")),
-            };
+        ApplyError::Conflicts(ref conflicts) => {
             let causes = conflicts.iter().map(|conflict| {
-                let message = format!("conflict with \"{}\"", conflict.manager);
-                json!({"reason": "FieldManagerConflict", "message": message, "field": conflict.field})
+                json!({"reason": "FieldManagerConflict", "message": conflict.cause(), "field": conflict.field})
             });
-            Failure::apply_conflict(causes.collect(), message)
+            Failure::apply_conflict(causes.collect(), error.to_string())
         }
     })
 }
