@@ -1,1 +1,5 @@
 //! Composition: only this room knows everyone.
+
+mod folder;
+
+pub use folder::DataFolder;
