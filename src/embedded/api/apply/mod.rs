@@ -7,6 +7,7 @@ mod tests;
 mod walk;
 
 use super::schema::KindSchema;
+use super::schema::depth::{DEEPEST, is_too_deep};
 use fields::FieldSet;
 use owners::{Operation, Owners, Writer, take};
 use serde_json::{Map, Value};
@@ -110,6 +111,9 @@ fn configuration(kind: &KindSchema, applied: &Value, subresource: &str) -> Resul
     let Value::Object(fields) = applied else {
         return Err(ApplyError::Invalid("an applied configuration is an object".to_owned()));
     };
+    if is_too_deep(applied) {
+        return Err(ApplyError::Invalid(format!("the configuration nests deeper than {DEEPEST} levels")));
+    }
     if applied
         .pointer("/metadata/managedFields")
         .is_some_and(|entries| entries.as_array().is_none_or(|e| !e.is_empty()))

@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "tables read better with values")]
+
 use super::*;
 use crate::embedded::api::schema::KindSchema;
 use proptest::prelude::*;
@@ -278,6 +280,10 @@ fn lists_whose_items_cannot_be_told_apart_are_refused() {
         let mut after = odd;
         track(&deployment(), None, &mut after, "me", "", T1);
     }
+    let deep = (0..5_000).fold(json!(1), |inner, _| json!({"a": inner}));
+    let deep = std::mem::ManuallyDrop::new(json!({"apiVersion": "apps/v1", "kind": "Deployment", "spec": deep}));
+    let error = apply(&deployment(), None, &deep, "me", false, "", T1).expect_err("refused");
+    assert!(error.to_string().contains("nests deeper"), "{error}");
     let mut managed = config(json!({}));
     managed["metadata"]["managedFields"] = json!([{"manager": "x"}]);
     assert!(matches!(apply(&deployment(), None, &managed, "me", false, "", T1), Err(ApplyError::Invalid(_))));

@@ -1,3 +1,5 @@
+#![expect(clippy::needless_pass_by_value, reason = "tables read better with values")]
+
 use super::*;
 use crate::embedded::api::schema::KindSchema;
 use proptest::prelude::*;
@@ -71,6 +73,20 @@ fn json_patch_does_all_or_nothing() {
     }
     let many: Vec<Value> = (0..10_001).map(|_| json!({"op": "add", "path": "/x", "value": 1})).collect();
     assert!(matches!(json_patch(&target, &Value::Array(many)), Err(PatchError::DoesNotApply(_))));
+}
+
+#[test]
+fn a_json_patch_cannot_grow_without_bound() {
+    let copy = |from: &str, path: &str| json!({"op": "copy", "from": from, "path": path});
+    let doubling: Vec<Value> = (0..100).map(|n| copy("", &format!("/c{n}"))).collect();
+    let error = json_patch(&json!({"a": "x".repeat(100)}), &Value::Array(doubling)).expect_err("refused");
+    assert!(error.to_string().contains("copies more than"), "{error}");
+    let deeper: Vec<Value> = (0..200).map(|n| copy("/a", &"/a".repeat(n + 2))).collect();
+    let error = json_patch(&json!({"a": {}}), &Value::Array(deeper)).expect_err("refused");
+    assert!(error.to_string().contains("nest deeper"), "{error}");
+    let third = json!([{"op": "test", "path": "/a", "value": 1}, {"op": "remove", "path": "/b"}]);
+    let error = json_patch(&json!({"a": 1}), &third).expect_err("refused");
+    assert!(error.to_string().starts_with("operation '/1' failed at path '/b'"), "{error}");
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 pub(crate) mod builtin;
 mod compile;
+pub(crate) mod depth;
 mod error;
 mod fill;
 mod format;

@@ -45,14 +45,9 @@ fn one(rule: &Value, path: &str, index: usize, correlatable: bool) -> Result<Rul
     let source = text("rule").unwrap_or_default();
     let fault = |said: String| SchemaError::Rule { path: path.to_owned(), index, rule: source.clone(), said };
     let program = ENVIRONMENT.compile(&source).map_err(|error| fault(error.to_string()))?;
-    let (transition, unknown) = {
-        let references = program.references();
-        let bound = bound_names(&source);
-        let unknown = references.variables().into_iter().find(|name| !known(name, &bound)).map(str::to_owned);
-        (references.has_variable("oldSelf"), unknown)
-    };
-    if let Some(name) = unknown {
-        return Err(fault(format!("undeclared reference to '{name}'; self and oldSelf are declared")));
+    let transition = program.references().has_variable("oldSelf");
+    if let Some(name) = undeclared(&program, &source) {
+        return Err(fault(format!("undeclared reference to '{name}'")));
     }
     if transition && !correlatable {
         let said = "oldSelf cannot be used on the uncorrelatable portion of the schema; only lists of type map have an old value by item";
@@ -78,6 +73,27 @@ fn one(rule: &Value, path: &str, index: usize, correlatable: bool) -> Result<Rul
         field_path: text("fieldPath"),
         reason,
         transition,
+    })
+}
+
+/// A variable or a function of a rule that nobody declares. The parser alone would let it pass until the rule runs.
+fn undeclared(program: &Program, source: &str) -> Option<String> {
+    let references = program.references();
+    let bound = bound_names(source);
+    let variable = references.variables().into_iter().find(|name| !known(name, &bound));
+    let named = |name: &&str| name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '_');
+    let spelled = |name: &&str| named(name) && name.starts_with(|first: char| first.is_ascii_alphabetic());
+    let function = || references.functions().into_iter().filter(spelled).find(|name| !is_function(name));
+    variable.or_else(function).map(str::to_owned)
+}
+
+/// Whether the environment has a function of this name: called with nothing, one that is there says that its
+/// arguments are wrong, and one that is not says so.
+fn is_function(name: &str) -> bool {
+    let context = Context::with_env(ENVIRONMENT.clone());
+    ["", "''.", "[].", "math.", "optional."].into_iter().any(|target| {
+        let answer = ENVIRONMENT.compile(&format!("{target}{name}()")).map(|call| call.execute(&context));
+        !matches!(answer, Ok(Err(cel::ExecutionError::UndeclaredReference(_))))
     })
 }
 

@@ -1,5 +1,8 @@
+#![expect(clippy::needless_pass_by_value, reason = "tables read better with values")]
+
 use super::*;
 use crate::resources::definitions;
+use proptest::prelude::*;
 use serde_json::json;
 
 fn ours(kind: &str) -> KindSchema {
@@ -92,12 +95,16 @@ fn faults_are_worded_as_an_api_server_words_them() {
 #[test]
 fn a_transition_rule_runs_only_where_there_is_an_old_value() {
     let kind = ours("Environment");
-    let (before, after) = (environment("a", "b"), environment("c", "b"));
+    let (before, mut after) = (environment("a", "b"), environment("c", "b"));
     assert!(kind.validate(&after, None).is_empty());
     let errors = kind.validate(&after, Some(&before));
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert_eq!(errors[0].path, "spec.user");
     assert!(errors[0].message.starts_with("Invalid value: \"string\": spec.user never changes"), "{errors:?}");
+    // A broken rule does not keep the rules above it from running.
+    after["metadata"]["name"] = json!("a-b");
+    let paths: Vec<String> = kind.validate(&after, Some(&before)).into_iter().map(|error| error.path).collect();
+    assert_eq!(paths, ["spec.user", "<nil>"]);
 }
 
 #[test]
@@ -196,7 +203,7 @@ fn what_was_wrong_before_may_stay_when_it_does_not_change() {
 
 #[test]
 fn a_rule_that_does_not_compile_is_an_error_of_the_schema() {
-    for rule in ["self.", "slef == 1", "oldSlef == self", "self.all(x, y > 1)"] {
+    for rule in ["self.", "slef == 1", "oldSlef == self", "self.all(x, y > 1)", "self.unheardOf()", "unheardOf(self)"] {
         let schema = json!({"type": "object", "properties": {"spec": {"type": "array", "items": {"type": "integer"},
             "x-kubernetes-validations": [{"rule": rule}]}}});
         assert!(matches!(custom(schema), Err(SchemaError::Rule { .. })), "{rule}");
@@ -234,6 +241,13 @@ fn rules_see_fields_maps_and_lists() {
         "self.list.map(x, x * 2) == [2, 4, 6]",
         "'x-y' in self.map",
         "self.n in self.list",
+        "math.greatest(self.n, 1) == 3",
+        "self.s.upperAscii() == 'ABC'",
+        "self.list.exists_one(x, x == 1)",
+        "type(self.n) == int",
+        "string(self.n) == '3'",
+        "self.s.split('b').size() == 2",
+        "self.?missing.orValue(1) == 1",
     ];
     for rule in hold {
         assert_eq!(said(&spec(schema(rule)), value.clone()), Vec::<String>::new(), "{rule}");
@@ -242,7 +256,7 @@ fn rules_see_fields_maps_and_lists() {
         ("self.n > 3", "spec: Invalid value: \"object\": broken"),
         ("self.missing == 1", "evaluating rule: broken"),
         ("self.n", "not a bool"),
-        ("self.s.unheardOf()", "evaluating rule: broken"),
+        ("self.s.startsWith(1)", "evaluating rule: broken"),
     ];
     for (rule, message) in broken {
         let said = said(&spec(schema(rule)), value.clone());
@@ -349,4 +363,38 @@ fn odd_keys_and_wrong_shapes_give_errors_and_no_panic() {
     }
     let labels = said(&kind, json!({"metadata": {"labels": {"a.b/c": 1}}, "spec": {"containers": []}}));
     assert!(labels[0].starts_with("metadata.labels[a.b/c]: "), "{labels:?}");
+}
+
+fn any_class() -> impl Strategy<Value = Value> {
+    let odd = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        (-1..70_000_i64).prop_map(Value::from),
+        "[a-z{}~/]{0,9}".prop_map(Value::from),
+        Just(json!([])),
+        Just(json!({"name": "x"})),
+        Just(json!([{"name": "A", "pattern": "."}, {"name": "A"}, 7])),
+    ];
+    let names = prop_oneof!["host", "port", "replicas", "parameters", "template", "local", "readiness", "other"];
+    proptest::collection::btree_map(names, odd, 0..8).prop_map(
+        |spec| json!({"metadata": {"name": "x"}, "spec": spec.into_iter().collect::<serde_json::Map<_, _>>()}),
+    )
+}
+
+proptest! {
+    #[test]
+    fn defaults_and_pruning_settle_at_once(object in any_class()) {
+        let kind = ours("EnvironmentClass");
+        let mut once = object;
+        kind.prune(&mut once);
+        kind.default(&mut once);
+        let mut twice = once.clone();
+        kind.default(&mut twice);
+        kind.prune(&mut twice);
+        prop_assert_eq!(&once, &twice);
+        prop_assert_eq!(kind.validate(&once, None), kind.validate(&twice, None));
+        prop_assert!(kind.unknown_fields(&once).is_empty());
+        // What does not change is never refused.
+        prop_assert!(kind.validate(&twice, Some(&once)).is_empty());
+    }
 }

@@ -1,5 +1,6 @@
 //! Whether an object is as its schema has it, in the words of a Kubernetes API server.
 
+use super::depth::{DEEPEST, is_too_deep};
 use super::error::{FieldError, FieldErrorReason};
 use super::format;
 use super::node::{ListType, Node, Shape};
@@ -12,7 +13,11 @@ const MOST_ERRORS: usize = 100;
 
 /// All that is wrong with `value`, with `old` being what it replaces.
 pub(crate) fn validate(node: &Node, value: &Value, old: Option<&Value>) -> Vec<FieldError> {
-    let mut walk = Walk { errors: Vec::new(), path: String::new() };
+    let mut walk = Walk { errors: Vec::new(), path: String::new(), faults: 0 };
+    if is_too_deep(value) {
+        walk.report(FieldErrorReason::Invalid, format!("Invalid value: the object nests deeper than {DEEPEST} levels"));
+        return walk.errors;
+    }
     walk.visit(node, value, Old { value: old, unchanged: false });
     walk.errors
 }
@@ -34,10 +39,13 @@ impl<'a> Old<'a> {
 struct Walk {
     errors: Vec<FieldError>,
     path: String,
+    /// Breaches of the schema itself, without those of its rules.
+    faults: usize,
 }
 
 impl Walk {
     fn report(&mut self, reason: FieldErrorReason, message: String) {
+        self.faults += 1;
         if self.errors.len() < MOST_ERRORS {
             let path = if self.path.is_empty() { "<nil>".to_owned() } else { self.path.clone() };
             self.errors.push(FieldError { path, reason, message });
@@ -64,7 +72,7 @@ impl Walk {
     fn visit(&mut self, node: &Node, value: &Value, old: Old<'_>) {
         let unchanged = old.unchanged || old.value == Some(value);
         let old = Old { unchanged, ..old };
-        let before = self.errors.len();
+        let before = self.faults;
         if value.is_null() {
             if !node.nullable && node.shape != Shape::Any && !unchanged {
                 self.wrong_type(node, value);
@@ -86,7 +94,7 @@ impl Walk {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
         // A rule may take for granted what the schema says, so it runs only on a value that keeps it.
-        if self.errors.len() == before {
+        if self.faults == before {
             self.rules(node, value, old);
         }
     }
@@ -179,7 +187,9 @@ impl Walk {
                     FieldErrorReason::Duplicate => format!("Duplicate value: \"{kind}\""),
                     _ => format!("Invalid value: \"{kind}\": {said}"),
                 };
+                let faults = self.faults;
                 self.within(&at, |walk| walk.report(rule.reason, message));
+                self.faults = faults;
             }
         }
     }
