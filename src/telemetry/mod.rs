@@ -1,3 +1,6 @@
-//! Logs, metrics and the access log.
+//! Logs, metrics, the access log, and the pages by which a machine asks how we are.
 
+pub mod health;
+pub mod logs;
 pub mod metrics;
+pub mod recorder;
