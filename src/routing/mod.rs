@@ -8,7 +8,7 @@ mod request;
 mod rule;
 mod table;
 
-pub use endpoints::{Cluster, ClusterName, Endpoint, EndpointSet, EndpointState, Load, PortName};
+pub use endpoints::{Cluster, ClusterName, Endpoint, EndpointSet, EndpointState, Load, LoadGuard, PortName};
 pub use request::RequestView;
 pub use rule::{BackendRef, Rule, RuleName, SourceKey, SourceKind, Timeouts};
 pub use table::{EnvironmentNote, Match, Snapshot, Table};
