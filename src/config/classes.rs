@@ -75,8 +75,8 @@ fn manifest(document: Value, form: &Value, place: &str, mistakes: &mut Mistakes)
 /// The schema of a manifest: that of the custom resource, with the fields that every object has.
 fn form() -> Value {
     let definition = serde_json::to_value(EnvironmentClass::crd()).unwrap_or_default();
-    let mut form = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone();
-    if let Some(fields) = form["properties"].as_object_mut() {
+    let mut form = definition.pointer("/spec/versions/0/schema/openAPIV3Schema").cloned().unwrap_or_default();
+    if let Some(fields) = form.pointer_mut("/properties").and_then(Value::as_object_mut) {
         let text = || json!({"type": "string"});
         fields.insert("apiVersion".to_owned(), text());
         fields.insert("kind".to_owned(), text());
