@@ -82,9 +82,11 @@ where
         "uid": object.uid(), "resourceVersion": object.resource_version(), "ownerReferences": owners,
     }});
     let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    api.patch(&object.name_any(), &parameters, &Patch::Merge(patch))
-        .await
-        .map_err(ControllerError::api(format!("owner of {} {}", K::kind(&()), object.name_any())))
+    api.patch(&object.name_any(), &parameters, &Patch::Merge(patch)).await.map_err(ControllerError::api(format!(
+        "owner of {} {}",
+        K::kind(&()),
+        object.name_any()
+    )))
 }
 
 #[cfg(test)]

@@ -83,13 +83,16 @@ fn subscribe(informers: &Informers, queue: &Arc<Queue<Key>>) {
 
 /// The Deployments that may adopt a set.
 fn selecting(deployments: &[Arc<Deployment>], set: &ReplicaSet) -> impl Iterator<Item = Key> {
-    deployments.iter().filter(|deployment| {
-        let spec = deployment.spec.as_ref().filter(|_| deployment.namespace() == set.namespace());
-        spec.is_some_and(|spec| {
-            selector(&spec.selector, "").is_ok_and(|selector| !selector.selects_all() && selector.matches(set.labels()))
+    deployments
+        .iter()
+        .filter(|deployment| {
+            let spec = deployment.spec.as_ref().filter(|_| deployment.namespace() == set.namespace());
+            spec.is_some_and(|spec| {
+                selector(&spec.selector, "")
+                    .is_ok_and(|selector| !selector.selects_all() && selector.matches(set.labels()))
+            })
         })
-    })
-    .map(|deployment| key_of(&**deployment))
+        .map(|deployment| key_of(&**deployment))
 }
 
 async fn look(client: Client, informers: Informers, key: Key) -> Outcome {
@@ -233,7 +236,11 @@ async fn write_revision(
     answer.map(Some).map_err(ControllerError::api(format!("revision of Deployment {}", deployment.name_any())))
 }
 
-async fn write_status(client: &Client, deployment: &Deployment, status: DeploymentStatus) -> Result<(), ControllerError> {
+async fn write_status(
+    client: &Client,
+    deployment: &Deployment,
+    status: DeploymentStatus,
+) -> Result<(), ControllerError> {
     if deployment.status.as_ref() == Some(&status) {
         return Ok(());
     }

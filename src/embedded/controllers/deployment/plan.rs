@@ -7,7 +7,9 @@ use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use kube::ResourceExt;
 
 use super::rollout::{Wish, next_new, next_old, proportional};
-use super::sets::{DESIRED, annotated, annotation_changes, available, new_set, numbers, revision, scale_annotations, wanted};
+use super::sets::{
+    DESIRED, annotated, annotation_changes, available, new_set, numbers, revision, scale_annotations, wanted,
+};
 use super::status::is_complete;
 
 /// One write to a ReplicaSet.

@@ -62,21 +62,23 @@ impl Set {
 }
 
 fn sets() -> impl Strategy<Value = (Wish, Vec<Set>)> {
-    (1_i32..20, 0_i32..8, 0_i32..8, prop::collection::vec(0_i32..6, 1..4)).prop_map(|(desired, surge, unavailable, more)| {
-        let wish = Wish::new(desired, Some(&IntOrString::Int(surge)), Some(&IntOrString::Int(unavailable)));
-        // The old sets share the desired number.
-        let mut left = desired;
-        let mut sets: Vec<Set> = Vec::new();
-        for share in more {
-            let wanted = share.min(left);
-            left -= wanted;
-            sets.push(Set { wanted, ready: wanted, unready: 0 });
-        }
-        if let Some(first) = sets.first_mut() {
-            (first.wanted, first.ready) = (first.wanted + left, first.ready + left);
-        }
-        (wish, sets)
-    })
+    (1_i32..20, 0_i32..8, 0_i32..8, prop::collection::vec(0_i32..6, 1..4)).prop_map(
+        |(desired, surge, unavailable, more)| {
+            let wish = Wish::new(desired, Some(&IntOrString::Int(surge)), Some(&IntOrString::Int(unavailable)));
+            // The old sets share the desired number.
+            let mut left = desired;
+            let mut sets: Vec<Set> = Vec::new();
+            for share in more {
+                let wanted = share.min(left);
+                left -= wanted;
+                sets.push(Set { wanted, ready: wanted, unready: 0 });
+            }
+            if let Some(first) = sets.first_mut() {
+                (first.wanted, first.ready) = (first.wanted + left, first.ready + left);
+            }
+            (wish, sets)
+        },
+    )
 }
 
 proptest! {

@@ -49,7 +49,10 @@ pub fn revision(object: &impl ResourceExt) -> i64 {
 }
 
 /// The set whose template is the Deployment's, and all others; each list from old to young.
-pub fn divide(deployment: &Deployment, mut sets: Vec<Arc<ReplicaSet>>) -> (Option<Arc<ReplicaSet>>, Vec<Arc<ReplicaSet>>) {
+pub fn divide(
+    deployment: &Deployment,
+    mut sets: Vec<Arc<ReplicaSet>>,
+) -> (Option<Arc<ReplicaSet>>, Vec<Arc<ReplicaSet>>) {
     sets.sort_by_cached_key(|set| (set.metadata.creation_timestamp.as_ref().map(|time| time.0), set.name_any()));
     let wanted = deployment.spec.as_ref().map(|spec| without_hash(&spec.template));
     let same = |set: &Arc<ReplicaSet>| {

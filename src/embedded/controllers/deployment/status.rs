@@ -103,7 +103,8 @@ fn progress(
         return;
     };
     let name = seen.deployment.name_any();
-    let subject = seen.new.map_or_else(|| format!("Deployment \"{name}\""), |set| format!("ReplicaSet \"{}\"", set.name_any()));
+    let subject =
+        seen.new.map_or_else(|| format!("Deployment \"{name}\""), |set| format!("ReplicaSet \"{}\"", set.name_any()));
     match &seen.happened {
         Happened::Created(set) => {
             let message = format!("Created new replica set \"{set}\"");
@@ -137,7 +138,12 @@ fn progress(
         }
     } else if reason.is_empty() {
         if seen.new.is_some() {
-            put(conditions, PROGRESSING, ("True", "FoundNewReplicaSet", format!("Found new replica set {subject}")), seen.now);
+            put(
+                conditions,
+                PROGRESSING,
+                ("True", "FoundNewReplicaSet", format!("Found new replica set {subject}")),
+                seen.now,
+            );
         }
     } else if time_left(seen, conditions).is_some_and(|left| left.is_zero()) {
         let message = format!("{subject} has timed out progressing.");

@@ -119,7 +119,8 @@ type Filled<'s> = Vec<(Option<&'s EndpointSlice>, Vec<Endpoint>)>;
 /// Distributes endpoints over slices with the same ports: each stays where it is, the rest where there is room, then new
 /// slices. Gives the slices that are empty then, too.
 fn fill<'s>(endpoints: Vec<Endpoint>, slices: &[&'s EndpointSlice]) -> (Filled<'s>, Vec<&'s EndpointSlice>) {
-    let mut left: BTreeMap<String, Endpoint> = endpoints.into_iter().map(|endpoint| (uid(&endpoint), endpoint)).collect();
+    let mut left: BTreeMap<String, Endpoint> =
+        endpoints.into_iter().map(|endpoint| (uid(&endpoint), endpoint)).collect();
     let mut filled: Filled<'s> = Vec::new();
     for slice in slices {
         let stay: Vec<Endpoint> =
@@ -178,7 +179,12 @@ fn write(
             ..ObjectMeta::default()
         };
         let address_type = family.to_owned();
-        return Some(Step::Create(EndpointSlice { metadata, address_type, endpoints: Some(endpoints), ports: Some(ports) }));
+        return Some(Step::Create(EndpointSlice {
+            metadata,
+            address_type,
+            endpoints: Some(endpoints),
+            ports: Some(ports),
+        }));
     };
     let same = before.endpoints.as_deref().unwrap_or_default() == endpoints
         && port_key(before.ports.as_deref().unwrap_or_default()) == port_key(&ports)

@@ -178,7 +178,11 @@ impl Graph {
         for owner in &node.owners {
             match self.nodes.get(&owner.uid) {
                 Some(there) if self.is_same(node, owner, there) => {
-                    if there.waits_for_dependants() { waiting.push(owner.uid.clone()) } else { solid += 1 }
+                    if there.waits_for_dependants() {
+                        waiting.push(owner.uid.clone())
+                    } else {
+                        solid += 1
+                    }
                 }
                 // The identity is right and the rest is not: no such object can be there.
                 Some(_) => gone.push(owner.uid.clone()),

@@ -160,7 +160,12 @@ async fn write_status(
 }
 
 /// Creates what is missing, or deletes what is too much.
-async fn change_count(context: &Context, key: &Key, set: &ReplicaSet, active: &[Arc<Pod>]) -> Result<(), ControllerError> {
+async fn change_count(
+    context: &Context,
+    key: &Key,
+    set: &ReplicaSet,
+    active: &[Arc<Pod>],
+) -> Result<(), ControllerError> {
     let wanted = usize::try_from(set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)).unwrap_or(0);
     let api: Api<Pod> = Api::namespaced(context.client.clone(), &key.0);
     if active.len() < wanted {

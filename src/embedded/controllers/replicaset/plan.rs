@@ -20,7 +20,8 @@ use crate::embedded::controllers::pods::{
 pub fn victims(active: &[Arc<Pod>], count: usize) -> Vec<Arc<Pod>> {
     let mut pods = active.to_vec();
     pods.sort_by_cached_key(|pod| {
-        let assigned = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).is_some_and(|node| !node.is_empty());
+        let assigned =
+            pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).is_some_and(|node| !node.is_empty());
         let phase = match phase(pod) {
             "Pending" => 0,
             "Running" => 2,
