@@ -82,6 +82,7 @@ impl ApiServer {
             registry,
             node: RwLock::new(None),
             allow_loopback_endpoints: config.allow_loopback_endpoints,
+            addresses: defaults::ServiceAddresses::default(),
             closing: CancellationToken::new(),
         });
         first_objects::ensure(&api).await?;

@@ -15,7 +15,11 @@ pub(crate) fn answer(call: &Call, group: &str, resource: &str) -> Outcome<Respon
     if call.method != Method::POST {
         return Err(Failure::method_not_allowed());
     }
-    let mut review = call.object()?;
+    // The answer is the same whatever is asked, and some clients ask in protobuf.
+    let mut review = match call.content_type() {
+        "application/vnd.kubernetes.protobuf" => json!({}),
+        _ => call.object()?,
+    };
     match (group, resource) {
         ("authorization.k8s.io", "selfsubjectaccessreviews") => {
             json::set(&mut review, &["status"], json!({"allowed": true}));
@@ -26,5 +30,9 @@ pub(crate) fn answer(call: &Call, group: &str, resource: &str) -> Outcome<Respon
         }
         _ => return Err(Failure::no_such_path()),
     }
+    let kind = if group.starts_with("authorization") { "SelfSubjectAccessReview" } else { "SelfSubjectReview" };
+    json::set(&mut review, &["kind"], kind);
+    json::set(&mut review, &["apiVersion"], format!("{group}/v1"));
+    json::set_default(&mut review, &["metadata"], json!({}));
     Ok(response::json(StatusCode::CREATED, &review))
 }

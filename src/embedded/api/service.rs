@@ -1,5 +1,6 @@
 //! The API as a service: a request comes in, the verb is found, an answer goes out.
 
+use super::defaults::ServiceAddresses;
 use super::failure::{Failure, Outcome};
 use super::kinds::{Kind, Registry, Subresource};
 use super::node_backend::NodeBackend;
@@ -22,6 +23,7 @@ pub(crate) struct Api {
     pub(crate) registry: Registry,
     pub(crate) node: RwLock<Option<Arc<dyn NodeBackend>>>,
     pub(crate) allow_loopback_endpoints: bool,
+    pub(crate) addresses: ServiceAddresses,
     /// Cancelled when the server ends; streams end then.
     pub(crate) closing: CancellationToken,
 }

@@ -187,11 +187,6 @@ where
     fn read<T>(&self, look: impl FnOnce(&Contents<K>) -> T) -> T {
         look(&self.contents.read().unwrap_or_else(PoisonError::into_inner))
     }
-
-    #[cfg(test)]
-    pub fn insert(&self, object: K) {
-        self.apply(object);
-    }
 }
 
 impl<K> Contents<K> {

@@ -60,12 +60,6 @@ impl<T: Clone + Eq + Hash + Ord + Debug + Send + 'static> Queue<T> {
         self.changed.notify_one();
     }
 
-    /// To be looked at after `pause`, unless that is already to happen sooner.
-    pub fn add_after(&self, key: T, pause: Duration) {
-        self.state().add_at(key, Instant::now() + pause);
-        self.changed.notify_one();
-    }
-
     /// Looks at keys, up to `limit` at a time, until `shutdown`, then lets go of what is under way.
     pub async fn work<F>(&self, limit: usize, shutdown: CancellationToken, look: impl Fn(T) -> F)
     where

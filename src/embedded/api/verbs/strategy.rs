@@ -209,8 +209,10 @@ fn new_finalizers(kind: &Kind, old: &Value, new: &Value) -> Outcome<()> {
 
 fn check(api: &Api, kind: &Kind, object: &Value, old: Option<&Value>) -> Outcome<()> {
     let mut errors = validation::validate(api, kind, object, old);
-    if errors.is_empty() {
-        errors = kind.schema.validate(object, old);
+    for error in kind.schema.validate(object, old) {
+        if errors.iter().all(|known| known.path != error.path) {
+            errors.push(error);
+        }
     }
     if errors.is_empty() {
         return Ok(());

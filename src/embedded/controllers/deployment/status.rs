@@ -17,6 +17,7 @@ const FAILURE: &str = "ReplicaFailure";
 const NEW_AVAILABLE: &str = "NewReplicaSetAvailable";
 const DEADLINE_EXCEEDED: &str = "ProgressDeadlineExceeded";
 const PAUSED: &str = "DeploymentPaused";
+const DEFAULT_DEADLINE_SECONDS: i32 = 600;
 
 /// What happened to the new set in this look.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,7 +99,7 @@ fn progress(
     status: &DeploymentStatus,
     conditions: &mut Vec<DeploymentCondition>,
 ) {
-    let Some(spec) = seen.deployment.spec.as_ref().filter(|spec| spec.progress_deadline_seconds.is_some()) else {
+    let Some(spec) = seen.deployment.spec.as_ref().filter(|_| progress_deadline(seen.deployment).is_some()) else {
         conditions.retain(|condition| condition.type_ != PROGRESSING);
         return;
     };
@@ -169,13 +170,19 @@ fn transition(conditions: &[DeploymentCondition], status: &str) -> Option<Time> 
     conditions.iter().find(same)?.last_transition_time.clone()
 }
 
+/// How long a rollout may go without progress; none where the largest number there is says for ever.
+fn progress_deadline(deployment: &Deployment) -> Option<Duration> {
+    let given = deployment.spec.as_ref()?.progress_deadline_seconds.unwrap_or(DEFAULT_DEADLINE_SECONDS);
+    (given != i32::MAX).then(|| Duration::from_secs(u64::try_from(given).unwrap_or(0)))
+}
+
 /// How long the rollout may still go without progress.
 fn time_left(seen: &Seen<'_>, conditions: &[DeploymentCondition]) -> Option<Duration> {
-    let seconds = seen.deployment.spec.as_ref()?.progress_deadline_seconds?;
+    let deadline = progress_deadline(seen.deployment)?;
     let condition = conditions.iter().find(|condition| condition.type_ == PROGRESSING)?;
     let since = condition.last_update_time.as_ref()?.0;
     let passed = Duration::try_from(seen.now.duration_since(since)).unwrap_or(Duration::ZERO);
-    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)).saturating_sub(passed))
+    Some(deadline.saturating_sub(passed))
 }
 
 /// When to look again for the deadline.

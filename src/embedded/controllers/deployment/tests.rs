@@ -83,6 +83,8 @@ impl World {
         for _ in 0..50 {
             self.settle();
             if self.look(false) == 0 && self.reason("Progressing") == "NewReplicaSetAvailable" {
+                // The history is cleaned up once the status says that the rollout is done.
+                self.look(false);
                 return;
             }
         }

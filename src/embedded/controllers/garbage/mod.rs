@@ -11,7 +11,7 @@ use futures::future::join_all;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, PartialObjectMeta, Patch, PatchParams, Preconditions};
 use kube::discovery::{Discovery, Scope, verbs};
 use kube::runtime::watcher::{self, Event};
-use kube::runtime::{WatchStreamExt, metadata_watcher};
+use kube::runtime::{WatchStreamExt, watcher as feed};
 use kube::{Api, Client, ResourceExt};
 use serde_json::json;
 use tokio::sync::watch as flag;
@@ -56,7 +56,7 @@ async fn collect(client: Client, shutdown: CancellationToken) {
         synced.push(receiver);
         watches.spawn(watch(Arc::clone(&context), name.clone(), resource.clone(), sender));
     }
-    let all = join_all(synced.iter_mut().map(|synced| synced.wait_for(|synced| *synced)));
+    let all = join_all(synced.iter_mut().map(|synced| async move { synced.wait_for(|synced| *synced).await.is_ok() }));
     if tokio::time::timeout(SYNC_PATIENCE, all).await.is_err() {
         tracing::warn!("not all kinds could be listed; garbage collection begins with those that could");
     }
@@ -91,8 +91,8 @@ async fn kinds(client: &Client) -> HashMap<TypeName, (ApiResource, Scope)> {
 }
 
 async fn watch(context: Arc<Context>, kind: TypeName, resource: ApiResource, synced: flag::Sender<bool>) {
-    let api: Api<DynamicObject> = Api::all_with(context.client.clone(), &resource);
-    let mut events = std::pin::pin!(metadata_watcher(api, watcher::Config::default()).default_backoff());
+    let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(context.client.clone(), &resource);
+    let mut events = std::pin::pin!(feed(api, watcher::Config::default()).default_backoff());
     let mut listed: HashSet<Uid> = HashSet::new();
     while let Some(event) = events.next().await {
         match event {
