@@ -2,7 +2,10 @@
 
 use super::exit::Failure;
 use super::globals::Globals;
+use super::output;
+use crate::app::gateway::{self, ClusterAccess, GatewayOptions};
 use crate::model::Hostname;
+use crate::telemetry::access_log::Sink;
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,35 +30,34 @@ pub(super) struct Arguments {
     /// The domain of the environments' host names
     #[arg(long, value_name = "NAME", default_value = "localhost")]
     domain: Hostname,
-    /// The namespace in which the environments are
-    #[arg(long, value_name = "NAME", default_value = "default")]
-    namespace: String,
-}
-
-/// What `doorstep gateway` was told.
-#[derive(Debug, Clone)]
-pub struct GatewayOptions {
-    /// The data folder, for the development authority.
-    pub data: PathBuf,
-    /// A file of routes.
-    pub routes: Option<PathBuf>,
-    /// The cluster's kubeconfig.
-    pub kubeconfig: Option<PathBuf>,
-    /// Where to listen for HTTP.
-    pub http: SocketAddr,
-    /// Where to listen for HTTPS.
-    pub https: SocketAddr,
-    /// Where `/metrics`, `/livez` and `/readyz` are.
-    pub admin: SocketAddr,
-    /// What `{domain}` of host patterns stands for.
-    pub domain: Hostname,
-    /// The namespace in which the environments are.
-    pub namespace: String,
+    /// Only this namespace [default: all of them]
+    #[arg(long, value_name = "NAME")]
+    namespace: Option<String>,
+    /// Accept endpoints with loopback addresses, as a node of local processes has
+    #[arg(long)]
+    allow_loopback_endpoints: bool,
 }
 
 pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { routes, kubeconfig, http, https, admin, domain, namespace } = arguments.clone();
-    let data = globals.data()?;
-    let options = GatewayOptions { data, routes, kubeconfig, http, https, admin, domain, namespace };
-    Ok(crate::app::gateway::run(options)?)
+    let Arguments { routes, kubeconfig, http, https, admin, domain, namespace, .. } = arguments.clone();
+    let cluster = match (kubeconfig, &routes) {
+        (Some(file), _) => ClusterAccess::Kubeconfig(file),
+        (None, Some(_)) => ClusterAccess::None,
+        (None, None) => ClusterAccess::Inferred,
+    };
+    let options = GatewayOptions {
+        data: globals.data()?,
+        http,
+        https,
+        admin,
+        cluster,
+        namespace,
+        domain,
+        routes,
+        allow_loopback_endpoints: arguments.allow_loopback_endpoints,
+        access_log: Sink::Stdout,
+    };
+    Ok(gateway::run(options, |gateway| {
+        output::remark(&format!("The gateway is up; its admin pages are at http://{}/", gateway.admin));
+    })?)
 }

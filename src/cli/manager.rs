@@ -2,7 +2,11 @@
 
 use super::exit::Failure;
 use super::globals::Globals;
+use super::output;
+use crate::app::gateway::ClusterAccess;
+use crate::app::manager::{self, ManagerOptions};
 use crate::model::Hostname;
+use crate::operator::{PublicUrl, Workload};
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -27,28 +31,25 @@ pub(super) struct Arguments {
     /// The port under which people reach the gateway by HTTPS, for the URLs; 0 for none
     #[arg(long, value_name = "PORT", default_value_t = 443)]
     https_port: u16,
-}
-
-/// What `doorstep manager` was told.
-#[derive(Debug, Clone)]
-pub struct ManagerOptions {
-    /// The data folder, for the API's token.
-    pub data: PathBuf,
-    /// The cluster's kubeconfig.
-    pub kubeconfig: Option<PathBuf>,
-    /// Where the management API listens.
-    pub api: SocketAddr,
-    /// What `{domain}` of host patterns stands for.
-    pub domain: Hostname,
-    /// The namespace in which the environments live.
-    pub namespace: String,
-    /// The ports under which people reach the gateway: HTTP, HTTPS.
-    pub url: (Option<u16>, Option<u16>),
+    /// Run the local commands of the classes: for a cluster whose node runs pods as local processes
+    #[arg(long)]
+    local: bool,
 }
 
 pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { kubeconfig, api, domain, namespace, http_port, https_port } = arguments.clone();
+    let Arguments { kubeconfig, api, domain, namespace, http_port, https_port, local } = arguments.clone();
     let port = |port: u16| (port != 0).then_some(port);
-    let url = (port(http_port), port(https_port));
-    Ok(crate::app::manager::run(ManagerOptions { data: globals.data()?, kubeconfig, api, domain, namespace, url })?)
+    let options = ManagerOptions {
+        data: globals.data()?,
+        api,
+        cluster: kubeconfig.map_or(ClusterAccess::Inferred, ClusterAccess::Kubeconfig),
+        namespace,
+        domain,
+        url: PublicUrl { http_port: port(http_port), https_port: port(https_port) },
+        workload: if local { Workload::Local } else { Workload::Image },
+        allow_loopback_endpoints: local,
+    };
+    Ok(manager::run(options, |manager| {
+        output::remark(&format!("The manager is up; its API is at http://{}/api/v1", manager.api));
+    })?)
 }

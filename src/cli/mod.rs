@@ -6,21 +6,18 @@ mod completions;
 mod env;
 mod exit;
 mod explain;
-pub mod gateway;
+mod gateway;
 mod globals;
-pub mod manager;
+mod manager;
 pub mod output;
 mod progress;
 mod sample_front;
 mod table;
 mod text;
-pub mod up;
+mod up;
 
 pub use exit::{Exit, Failure};
-pub use gateway::GatewayOptions;
-pub use globals::{ADDRESSES_FILE, TOKEN_FILE, default_data_folder};
-pub use manager::ManagerOptions;
-pub use up::UpOptions;
+pub use globals::default_data_folder;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 use globals::Globals;

@@ -1,7 +1,9 @@
 //! `doorstep sample-front`.
 
 use super::exit::{Exit, Failure};
+use crate::sample_front::{self, Options};
 
 pub(super) fn run() -> Result<(), Failure> {
-    Err(Failure::new(Exit::Failed, "the sample front end is not part of this build"))
+    let options = Options::from_environment().map_err(|error| Failure::usage(error.to_string()))?;
+    sample_front::run(options).map_err(|error| Failure::new(Exit::Failed, error.to_string()))
 }

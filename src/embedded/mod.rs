@@ -3,3 +3,5 @@
 pub mod api;
 pub mod controllers;
 pub mod node;
+
+pub use api::{ApiConfig, ApiServer, EmbeddedError, LogError, LogOptions, NodeBackend, PodUsage};
