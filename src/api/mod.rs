@@ -1,1 +1,100 @@
-//! The management API.
+//! The management API: environments, classes and `explain` under `/api/v1`, for people, pipelines and the command line.
+//!
+//! Every call but `openapi.json` needs the bearer token. Every error is a problem document (RFC 9457) with a stable code.
+
+mod access;
+mod certificates;
+mod classes;
+mod cluster;
+mod environment_view;
+mod environments;
+mod events;
+mod explain;
+mod input;
+mod logs;
+mod openapi;
+mod pod_status;
+mod pods;
+mod problem;
+mod put_environment;
+mod quantity;
+mod token;
+mod version;
+mod watch;
+
+pub use certificates::{CertificateLookup, CertificateView};
+pub use classes::{ClassList, ClassView, ParameterView};
+pub use environment_view::{ConditionView, EnvironmentList, EnvironmentView};
+pub use events::{EventList, EventView};
+pub use explain::{ExplainRequest, ExplainResponse, HeaderField};
+pub use openapi::document as openapi_document;
+pub use pods::{MetricsView, PodList, PodView};
+pub use problem::{Code, FieldError, Problem};
+pub use put_environment::EnvironmentInput;
+pub use token::{Token, TokenError};
+pub use version::VersionView;
+pub use watch::{ChangeKind, EnvironmentChange};
+
+use crate::model::Hostname;
+use crate::routing;
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// The most bytes of a request's body.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
+
+/// All that the management API works with.
+#[derive(Clone)]
+pub struct ApiState {
+    /// The cluster.
+    pub client: kube::Client,
+    /// The namespace in which the environments live.
+    pub namespace: String,
+    /// The domain that `{domain}` of host patterns stands for.
+    pub domain: Hostname,
+    /// The route table of the gateway, for `explain`.
+    pub table: Arc<routing::Table>,
+    /// Which certificate the gateway presents for a host.
+    pub certificates: Option<Arc<dyn CertificateLookup>>,
+    /// What a caller must present.
+    pub token: Token,
+    /// The ports under which people reach the gateway: plain HTTP, HTTPS.
+    pub url: (Option<u16>, Option<u16>),
+    /// Ends the streams (`watch`, `logs?follow`) that would otherwise hold up a shutdown.
+    pub shutdown: CancellationToken,
+}
+
+type Shared = axum::extract::State<Arc<ApiState>>;
+
+/// The management API. Whoever binds it decides who can reach it: loopback only, unless TLS is before it.
+pub fn router(state: ApiState) -> Router {
+    let state = Arc::new(state);
+    let guarded = Router::new()
+        .route("/environments", get(environments::list))
+        .route(
+            "/environments/{user}/{class}",
+            get(environments::show).put(put_environment::put).delete(environments::delete),
+        )
+        .route("/environments/{user}/{class}/pods", get(pods::list))
+        .route("/environments/{user}/{class}/logs", get(logs::stream))
+        .route("/environments/{user}/{class}/events", get(events::list))
+        .route("/environments/{user}/{class}/watch", get(watch::stream))
+        .route("/classes", get(classes::list))
+        .route("/classes/{name}", get(classes::show))
+        .route("/explain", post(explain::explain))
+        .route("/version", get(version::show))
+        .route_layer(from_fn_with_state(state.clone(), access::require_token));
+    let open = Router::new().route("/openapi.json", get(openapi::show));
+    Router::new()
+        .nest("/api/v1", guarded.merge(open))
+        .fallback(problem::no_such_path)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(from_fn(access::refuse_foreign_host))
+        .with_state(state)
+}
+
+#[cfg(test)]
+mod tests;

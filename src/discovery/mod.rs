@@ -1,1 +1,52 @@
 //! What the cluster says, translated to what the route table needs. The only writer of tables.
+//!
+//! Each kind has a file that translates one object, purely. The watches feed one task, which owns the index, applies all
+//! that is queued and publishes once: there is no window in which changes are held back.
+
+mod addresses;
+mod classes;
+mod endpoint_slices;
+mod environments;
+mod file;
+mod services;
+mod watches;
+mod writer;
+
+pub use addresses::EndpointPolicy;
+pub use file::watch_file;
+pub use writer::Discovery;
+
+use crate::model::Hostname;
+use crate::routing::Table;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// The namespaces that are looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Namespaces {
+    /// All of them.
+    All,
+    /// One alone.
+    One(String),
+}
+
+/// Where routes come from.
+#[derive(Clone)]
+pub struct DiscoveryConfig {
+    /// The cluster, if there is one.
+    pub client: Option<kube::Client>,
+    /// The namespaces that are looked at.
+    pub namespaces: Namespaces,
+    /// The domain under which class patterns make hosts.
+    pub domain: Hostname,
+    /// Which endpoint addresses may get requests.
+    pub endpoint_policy: EndpointPolicy,
+    /// A file of routes beside the cluster, read again when it changes.
+    pub routes: Option<PathBuf>,
+}
+
+/// Starts the watches and the writer; they end with `shutdown`.
+pub fn start(config: DiscoveryConfig, table: Arc<Table>, shutdown: &CancellationToken) -> Discovery {
+    writer::start(config, table, shutdown)
+}

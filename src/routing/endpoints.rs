@@ -1,6 +1,7 @@
 //! Where requests go: the endpoints of one port of one Service.
 
 use arc_swap::{ArcSwap, Guard};
+use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -41,18 +42,30 @@ impl fmt::Display for ClusterName {
     }
 }
 
+/// What endpoints speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Protocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2 without TLS, by prior knowledge (`appProtocol: kubernetes.io/h2c`).
+    H2c,
+}
+
 /// The endpoints of one Service port, shared by all rules that lead there. New endpoints touch no rule.
 #[derive(Debug)]
 pub struct Cluster {
     /// Which Service port it is.
     pub name: ClusterName,
+    /// What its endpoints speak.
+    pub protocol: Protocol,
     endpoints: ArcSwap<EndpointSet>,
 }
 
 impl Cluster {
     /// A cluster with no endpoint yet.
-    pub fn new(name: ClusterName) -> Self {
-        Self { name, endpoints: ArcSwap::from_pointee(EndpointSet::default()) }
+    pub fn new(name: ClusterName, protocol: Protocol) -> Self {
+        Self { name, protocol, endpoints: ArcSwap::from_pointee(EndpointSet::default()) }
     }
 
     /// The endpoints as they are now.
@@ -63,9 +76,10 @@ impl Cluster {
     /// Replaces the endpoints. An address that stays keeps its load counters.
     pub fn replace(&self, endpoints: impl IntoIterator<Item = Endpoint>) {
         let before = self.endpoints.load();
+        let known: HashMap<SocketAddr, &Arc<Load>> = before.all().map(|known| (known.address, &known.load)).collect();
         let kept = endpoints.into_iter().map(|mut endpoint| {
-            if let Some(known) = before.all().find(|known| known.address == endpoint.address) {
-                endpoint.load = known.load.clone();
+            if let Some(load) = known.get(&endpoint.address) {
+                endpoint.load = Arc::clone(load);
             }
             Arc::new(endpoint)
         });
@@ -73,8 +87,8 @@ impl Cluster {
     }
 }
 
-/// What the cluster says of an endpoint (EndpointSlice conditions `ready`, `serving`, `terminating`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What the cluster says of an endpoint (EndpointSlice conditions `ready`, `serving`, `terminating`); better ones first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum EndpointState {
     /// It gets requests.
     Ready,
@@ -82,6 +96,17 @@ pub enum EndpointState {
     Draining,
     /// It gets none.
     NotReady,
+}
+
+impl EndpointState {
+    /// The state in words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Draining => "draining",
+            Self::NotReady => "not ready",
+        }
+    }
 }
 
 /// One address of a cluster.

@@ -1,14 +1,29 @@
 //! The route table: pure and synchronous.
 //!
-//! [`Routes`] is the index that one writer keeps: `apply`, `remove`, `set_endpoints`, `publish`. [`Table`] is where every
+//! [`Routes`] is the index that one writer keeps: `apply`, `remove`, `set_slice`, `publish`. [`Table`] is where every
 //! reader finds the newest [`Snapshot`]. A request asks [`Snapshot::find`], a person asks [`Snapshot::explain`].
 
+mod contribution;
 mod endpoints;
+mod explain;
+mod host;
+mod index;
+mod matcher;
+mod problem;
 mod request;
 mod rule;
+mod services;
 mod table;
+#[cfg(test)]
+mod tests;
 
-pub use endpoints::{Cluster, ClusterName, Endpoint, EndpointSet, EndpointState, Load, PortName};
+pub use contribution::{BackendSpec, Claims, Contribution, HostClaim, RuleSpec, Slice, SliceAddress, SliceKey};
+pub use endpoints::{Cluster, ClusterName, Endpoint, EndpointSet, EndpointState, Load, LoadGuard, PortName, Protocol};
+pub use explain::{ExplainedBackend, ExplainedEndpoint, ExplainedRule, Explanation, Loser};
+pub use host::HostRoutes;
+pub use index::{ClassHosts, Routes};
+pub use matcher::{Matcher, Mismatch, PathMatch, ValueMatch, whole};
+pub use problem::{Problem, ProblemReason};
 pub use request::RequestView;
 pub use rule::{BackendRef, Rule, RuleName, SourceKey, SourceKind, Timeouts};
-pub use table::{EnvironmentNote, Match, Snapshot, Table};
+pub use table::{EnvironmentNote, Match, PersonalHosts, Snapshot, Table};

@@ -1,6 +1,6 @@
 //! One compiled rule: what it wants of a request, and where it leads.
 
-use super::Cluster;
+use super::{Cluster, Matcher};
 use crate::model::EnvironmentKey;
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +11,10 @@ use std::time::Duration;
 pub enum SourceKind {
     /// A Service: a personal one by its labels, a shared one by its annotation.
     Service,
+    /// An EndpointSlice.
+    EndpointSlice,
+    /// An EnvironmentClass.
+    Class,
     /// A file of routes.
     File,
 }
@@ -19,6 +23,8 @@ impl fmt::Display for SourceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Service => "Service",
+            Self::EndpointSlice => "EndpointSlice",
+            Self::Class => "EnvironmentClass",
             Self::File => "file",
         })
     }
@@ -56,7 +62,8 @@ pub struct RuleName {
 
 impl fmt::Display for RuleName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} rule {}", self.source, self.index)
+        write!(f, "{}", self.source)?;
+        if self.index == 0 { Ok(()) } else { write!(f, " rule {}", self.index) }
     }
 }
 
@@ -83,6 +90,8 @@ pub struct Timeouts {
 pub struct Rule {
     /// Where it comes from.
     pub name: RuleName,
+    /// What it wants of a request beside its host.
+    pub matcher: Matcher,
     /// Where it leads. Never empty.
     pub backends: Box<[BackendRef]>,
     /// Its deadlines.

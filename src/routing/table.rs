@@ -1,9 +1,13 @@
 //! The newest snapshot, for all readers, and what can be asked of it.
 
-use super::{RequestView, Rule};
-use crate::model::EnvironmentKey;
+use super::{HostClaim, HostRoutes, Problem, RequestView, Rule, SourceKey};
+use crate::model::{ClassName, EnvironmentKey, HostPattern, Hostname};
 use arc_swap::{ArcSwap, Guard};
+use imbl::shared_ptr::DefaultSharedPtr;
 use std::sync::Arc;
+
+/// A map that shares what did not change with the version before it.
+pub(super) type SharedMap<K, V> = imbl::GenericHashMap<K, V, foldhash::fast::RandomState, DefaultSharedPtr>;
 
 /// Where every reader finds the newest snapshot. There is one writer.
 #[derive(Debug, Default)]
@@ -26,7 +30,27 @@ impl Table {
 /// One consistent table. Cloning shares all that did not change.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    complete: bool,
+    pub(super) generation: u64,
+    pub(super) complete: bool,
+    pub(super) exact: SharedMap<Hostname, Arc<HostRoutes>>,
+    /// By the parent of the wildcard.
+    pub(super) wildcard: SharedMap<Hostname, Arc<HostRoutes>>,
+    pub(super) patterns: Arc<[PersonalHosts]>,
+    pub(super) environments: SharedMap<EnvironmentKey, Arc<EnvironmentNote>>,
+    pub(super) problems: imbl::OrdMap<SourceKey, Arc<[Problem]>>,
+}
+
+/// The hosts of a class's environments.
+#[derive(Debug, Clone)]
+pub struct PersonalHosts {
+    /// The class.
+    pub class: ClassName,
+    /// Its pattern.
+    pub pattern: HostPattern,
+    /// The domain in which the pattern makes hosts.
+    pub domain: Hostname,
+    /// The zone in which all of them lie.
+    pub zone: Hostname,
 }
 
 /// What the table knows about an environment beside its routes: why its host may not answer.
@@ -57,18 +81,96 @@ pub enum Match<'s> {
 }
 
 impl Snapshot {
+    /// Grows by one with every published table.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
     /// Whether it was made from complete lists of every kind.
     pub fn is_complete(&self) -> bool {
         self.complete
     }
 
     /// Who gets this request.
-    pub fn find(&self, _request: &RequestView<'_>) -> Match<'_> {
-        Match::NoHost
+    pub fn find(&self, request: &RequestView<'_>) -> Match<'_> {
+        match self.host(request.host) {
+            Some(host) => host.find(request).map_or(Match::NoRule, Match::Rule),
+            None => match self.personal(request.host) {
+                Some(key) => {
+                    let note = self.environments.get(&key);
+                    Match::Personal(key, note)
+                }
+                None => Match::NoHost,
+            },
+        }
+    }
+
+    /// The rules of a host: by its own name, else by the wildcard with the longest parent.
+    pub fn host(&self, host: &str) -> Option<&Arc<HostRoutes>> {
+        self.exact.get(host).or_else(|| self.wildcards_of(host).next())
+    }
+
+    /// The wildcards that take `host`, the longest first.
+    pub(super) fn wildcards_of<'s, 'h>(
+        &'s self,
+        host: &'h str,
+    ) -> impl Iterator<Item = &'s Arc<HostRoutes>> + use<'s, 'h> {
+        let mut rest = if self.wildcard.is_empty() { "" } else { host };
+        std::iter::from_fn(move || {
+            let (_, parent) = rest.split_once('.')?;
+            rest = parent;
+            Some(self.wildcard.get(parent))
+        })
+        .flatten()
+    }
+
+    /// Whose personal host it is by a class's pattern, whether there is a route or not.
+    pub fn personal(&self, host: &str) -> Option<EnvironmentKey> {
+        let host: Hostname = host.parse().ok()?;
+        self.patterns.iter().find_map(|hosts| {
+            let user = hosts.pattern.user_of(&host, &hosts.domain)?;
+            Some(EnvironmentKey::new(user, hosts.class.clone()))
+        })
+    }
+
+    /// The hosts of every class's environments.
+    pub fn personal_hosts(&self) -> &[PersonalHosts] {
+        &self.patterns
     }
 
     /// What is known about an environment.
-    pub fn environment(&self, _key: &EnvironmentKey) -> Option<&Arc<EnvironmentNote>> {
-        None
+    pub fn environment(&self, key: &EnvironmentKey) -> Option<&Arc<EnvironmentNote>> {
+        self.environments.get(key)
+    }
+
+    /// All hosts with their rules, in no order.
+    pub fn hosts(&self) -> impl Iterator<Item = &Arc<HostRoutes>> {
+        self.exact.values().chain(self.wildcard.values())
+    }
+
+    /// How many hosts it has.
+    pub fn host_count(&self) -> usize {
+        self.exact.len() + self.wildcard.len()
+    }
+
+    /// All that has no effect, by source.
+    pub fn problems(&self) -> impl Iterator<Item = &Problem> {
+        self.problems.values().flat_map(|problems| problems.iter())
+    }
+
+    /// What has no effect of one source.
+    pub fn problems_of(&self, source: &SourceKey) -> &[Problem] {
+        self.problems.get(source).map_or(&[], |problems| problems)
+    }
+
+    pub(super) fn set_host(&mut self, claim: &HostClaim, routes: Option<Arc<HostRoutes>>) {
+        let (map, name) = match claim {
+            HostClaim::Exact(host) => (&mut self.exact, host),
+            HostClaim::Wildcard(parent) => (&mut self.wildcard, parent),
+        };
+        match routes {
+            Some(routes) => map.insert(name.clone(), routes),
+            None => map.remove(name),
+        };
     }
 }

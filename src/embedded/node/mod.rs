@@ -1,1 +1,272 @@
 //! A node whose pods are local processes, as a plain client of the API.
+//!
+//! | file | what it is for |
+//! |---|---|
+//! | `pods` | which pods live here: one watch, one task for each |
+//! | `pod`, `container` | the life of a pod, and of each of its containers |
+//! | `status` | what is written about them |
+//! | `process`, [`shim`], [`exec`] | a container's process: as doorstep holds it, and the two steps before its command |
+//! | `sweep`, `processes` | processes that nobody holds any more; what `/proc` says |
+//! | `probe`, [`backoff`], `env`, [`addresses`] | is it ready; when is it run again; its variables; its address |
+//! | `logs`, `log_reader`, `usage`, `events` | what people see of it |
+//! | `register`, `binding` | the node's own object; pods that have no node yet |
+
+mod binding;
+mod container;
+mod env;
+mod events;
+mod log_reader;
+mod logs;
+mod pod;
+mod pods;
+mod probe;
+mod process;
+mod processes;
+mod register;
+mod status;
+mod sweep;
+mod usage;
+
+pub mod addresses;
+pub mod backoff;
+pub mod exec;
+pub mod shim;
+
+use std::{
+    ffi::OsStr,
+    io,
+    net::{IpAddr, Ipv4Addr},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use dashmap::DashMap;
+use futures::{FutureExt, future::BoxFuture, stream::BoxStream};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::JoinHandle,
+};
+
+pub use self::{addresses::AddressPool, backoff::BackoffConfig, exec::exec_main, shim::shim_main};
+use self::{
+    events::Events,
+    logs::ContainerLog,
+    pods::{Pods, Resident},
+    process::Spawner,
+    status::State,
+    usage::Usage,
+};
+use super::api::{LogError, LogOptions, NodeBackend, PodUsage};
+
+/// So many containers are started at one time: hundreds at once would only slow each other down.
+const STARTS_AT_ONCE: usize = 16;
+
+/// How a node is set up.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// The name of its Node object.
+    pub name: String,
+    /// Logs and pod folders live in `pods/<uid>/` below it.
+    pub data_dir: PathBuf,
+    /// The doorstep binary. It is the shim of every container, and what pods find as `doorstep` on their `PATH`.
+    pub executable: PathBuf,
+    /// One of these for each pod.
+    pub addresses: AddressPool,
+    /// How long a container that ended waits before it is run again.
+    pub backoff: BackoffConfig,
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// A folder of the node cannot be made or read.
+    #[error("the node's folder {} cannot be used: {source}", folder.display())]
+    Folder {
+        /// The folder.
+        folder: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The thread that starts processes cannot be made.
+    #[error("the node cannot start processes: {0}")]
+    Spawner(io::Error),
+    /// The Node object cannot be written.
+    #[error("the node {name:?} cannot be registered: {source}")]
+    Register {
+        /// The node's name.
+        name: String,
+        /// What the API says.
+        source: Box<kube::Error>,
+    },
+}
+
+/// A running node.
+pub struct Node {
+    shared: Arc<Shared>,
+    stop: watch::Sender<Option<Duration>>,
+    pods: Mutex<Option<JoinHandle<()>>>,
+    /// Tasks that have nothing to finish.
+    helpers: Vec<JoinHandle<()>>,
+}
+
+/// What the parts of a node share.
+struct Shared {
+    config: NodeConfig,
+    client: kube::Client,
+    host_address: IpAddr,
+    /// The search path of the pods' commands.
+    path: String,
+    spawner: Arc<Spawner>,
+    starts: Semaphore,
+    events: Events,
+    usage: Usage,
+    /// By namespace and name.
+    residents: DashMap<(String, String), Resident>,
+}
+
+impl Shared {
+    fn pods_folder(&self) -> PathBuf {
+        self.config.data_dir.join("pods")
+    }
+}
+
+/// Registers the node and runs the pods that are bound to it. What an earlier run with the same data folder left over is
+/// ended first.
+///
+/// # Errors
+/// When its folder cannot be used or its Node object cannot be written.
+pub async fn start(client: kube::Client, mut config: NodeConfig) -> Result<Arc<Node>, NodeError> {
+    let path = prepare_folders(&mut config)?;
+    let data_dir = config.data_dir.clone();
+    let killed = tokio::task::spawn_blocking(move || sweep::kill_leftovers(&data_dir)).await.unwrap_or(0);
+    if killed > 0 {
+        tracing::info!(killed, "processes of an earlier run were ended");
+    }
+    let host_address = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    register::register(&client, &config.name, host_address)
+        .await
+        .map_err(|source| NodeError::Register { name: config.name.clone(), source: Box::new(source) })?;
+    let spawner = Arc::new(Spawner::new(config.executable.clone()).map_err(NodeError::Spawner)?);
+    let shared = Arc::new(Shared {
+        events: Events::new(client.clone(), config.name.clone()),
+        host_address,
+        path,
+        spawner,
+        starts: Semaphore::new(STARTS_AT_ONCE),
+        usage: Usage::default(),
+        residents: DashMap::new(),
+        client: client.clone(),
+        config,
+    });
+    let (stop, stopped) = watch::channel(None);
+    let helpers = vec![
+        tokio::spawn(register::heartbeat(client, shared.config.name.clone(), host_address)),
+        tokio::spawn(binding::bind_all(Arc::clone(&shared))),
+        tokio::spawn(sample_usage(shared.usage.clone())),
+    ];
+    let pods = tokio::spawn(Pods::new(Arc::clone(&shared)).run(stopped));
+    Ok(Arc::new(Node { shared, stop, pods: Mutex::new(Some(pods)), helpers }))
+}
+
+async fn sample_usage(usage: Usage) {
+    let mut every = tokio::time::interval(usage::SAMPLE_EVERY);
+    loop {
+        every.tick().await;
+        let usage = usage.clone();
+        let _ = tokio::task::spawn_blocking(move || usage.sample()).await;
+    }
+}
+
+/// Makes the node's folders; returns the search path of the pods' commands.
+fn prepare_folders(config: &mut NodeConfig) -> Result<String, NodeError> {
+    let folder = |folder: &Path| {
+        let folder = folder.to_owned();
+        move |source| NodeError::Folder { folder, source }
+    };
+    let pods = config.data_dir.join("pods");
+    std::fs::create_dir_all(&pods).map_err(folder(&pods))?;
+    // Leftovers are known by this path, so it must be the same however the folder was named.
+    config.data_dir = config.data_dir.canonicalize().map_err(folder(&config.data_dir))?;
+    config.executable = config.executable.canonicalize().map_err(folder(&config.executable))?;
+    let commands = match (config.executable.file_name(), config.executable.parent()) {
+        (Some(name), Some(parent)) if name == OsStr::new("doorstep") => parent.to_owned(),
+        _ => {
+            let commands = config.data_dir.join("bin");
+            std::fs::create_dir_all(&commands).map_err(folder(&commands))?;
+            let link = commands.join("doorstep");
+            let _ = std::fs::remove_file(&link);
+            std::os::unix::fs::symlink(&config.executable, &link).map_err(folder(&link))?;
+            commands
+        }
+    };
+    let own = std::env::var("PATH").unwrap_or_else(|_| "/usr/local/bin:/usr/bin:/bin".to_owned());
+    Ok(format!("{}:{own}", commands.display()))
+}
+
+impl Node {
+    /// Ends all processes, those that take longer than `grace` by force. The pods' objects stay: the next start runs them again.
+    pub async fn shutdown(&self, grace: Duration) {
+        for helper in &self.helpers {
+            helper.abort();
+        }
+        self.stop.send_replace(Some(grace));
+        let pods = self.pods.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(pods) = pods {
+            let _ = pods.await;
+        }
+    }
+
+    fn log(&self, namespace: &str, pod: &str, options: &LogOptions) -> Result<Arc<ContainerLog>, LogError> {
+        let key = (namespace.to_owned(), pod.to_owned());
+        let resident = self.shared.residents.get(&key).ok_or_else(|| LogError::NoSuchPod(pod.to_owned()))?;
+        let view = resident.view.borrow();
+        let wanted = options.container.as_deref().or_else(|| view.app.first().map(|container| container.name.as_str()));
+        let container = view.init.iter().chain(&view.app).find(|container| Some(container.name.as_str()) == wanted);
+        let Some(container) = container else {
+            let container = wanted.unwrap_or_default().to_owned();
+            return Err(LogError::NoSuchContainer { pod: pod.to_owned(), container });
+        };
+        let (pod, name) = (pod.to_owned(), container.name.clone());
+        let folder = resident.folder.join(&name);
+        let current = resident.logs.get(&name).map(|log| Arc::clone(log.value()));
+        let run = current.as_ref().map_or(container.restarts, |log| log.run());
+        if options.previous {
+            let previous = ContainerLog::ended(&folder, run.saturating_sub(1));
+            return if run > 0 && previous.exists() {
+                Ok(previous)
+            } else {
+                Err(LogError::NoPrevious { pod, container: name })
+            };
+        }
+        let current = current.unwrap_or_else(|| ContainerLog::ended(&folder, run));
+        if current.exists() {
+            return Ok(current);
+        }
+        let reason = match &container.state {
+            State::Waiting { reason, message: Some(message) } => format!("{reason}: {message}"),
+            State::Waiting { reason, message: None } => reason.clone(),
+            State::Running { .. } => "ContainerCreating".to_owned(),
+            State::Ended(ended) => ended.message.clone().unwrap_or_else(|| ended.reason.clone()),
+        };
+        Err(LogError::NotStarted { pod, container: name, reason })
+    }
+}
+
+impl NodeBackend for Node {
+    fn logs(
+        &self,
+        namespace: &str,
+        pod: &str,
+        options: LogOptions,
+    ) -> BoxFuture<'_, Result<BoxStream<'static, io::Result<Bytes>>, LogError>> {
+        let log = self.log(namespace, pod, &options);
+        async move { Ok(log_reader::stream(log?, options)) }.boxed()
+    }
+
+    fn usage(&self) -> BoxFuture<'_, Vec<PodUsage>> {
+        let usage = self.shared.usage.clone();
+        async move { tokio::task::spawn_blocking(move || usage.read()).await.unwrap_or_default() }.boxed()
+    }
+}

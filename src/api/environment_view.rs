@@ -1,0 +1,187 @@
+//! An environment as the API tells it.
+
+use super::ApiState;
+use crate::model::{Hostname, UserId};
+use crate::resources::{Class, ConditionType, Environment};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// One person's environment of one class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EnvironmentView {
+    /// The name of the Environment object and of its Service.
+    #[schema(example = "haimaz-integration")]
+    pub name: String,
+    /// Whose it is.
+    #[schema(example = "haimaz")]
+    pub user: String,
+    /// Of which class it is.
+    #[schema(example = "integration")]
+    pub class: String,
+    /// The parameters that were given.
+    pub parameters: BTreeMap<String, String>,
+    /// Its host name.
+    pub host: Option<String>,
+    /// Where to open it.
+    pub url: Option<String>,
+    /// Whether a request to its host succeeds now, with these very parameters.
+    pub ready: bool,
+    /// Why it is or is not ready, in a word.
+    #[schema(example = "Starting")]
+    pub reason: String,
+    /// Why it is or is not ready, in a sentence.
+    pub message: String,
+    /// Whether nothing will get better until somebody changes something.
+    pub stalled: bool,
+    /// Whether it is being deleted.
+    pub deleting: bool,
+    /// Counts the changes of what was asked for.
+    pub generation: i64,
+    /// The generation that the status is about.
+    pub observed_generation: Option<i64>,
+    /// The number of the revision with the current parameters.
+    pub revision: Option<i64>,
+    /// Pods that are wanted.
+    pub replicas: Option<i32>,
+    /// Pods that answer their readiness probe.
+    pub ready_replicas: Option<i32>,
+    /// When it was made (RFC 3339).
+    pub created_at: Option<String>,
+    /// Everything that the operator says of it.
+    pub conditions: Vec<ConditionView>,
+}
+
+/// A condition by the Kubernetes API conventions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConditionView {
+    /// `Ready`, `Progressing` or `Stalled`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// Why, in a word.
+    pub reason: String,
+    /// Why, in a sentence.
+    pub message: String,
+    /// Since when it has this status (RFC 3339).
+    pub since: String,
+}
+
+/// Environments, by user and class.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EnvironmentList {
+    /// The environments.
+    pub items: Vec<EnvironmentView>,
+}
+
+impl EnvironmentView {
+    /// How `object` is told.
+    pub(super) fn of(object: &Environment) -> Self {
+        let status = object.status.clone().unwrap_or_default();
+        let generation = object.metadata.generation.unwrap_or_default();
+        let current = status.observed_generation.is_some_and(|observed| observed >= generation);
+        let find = |kind: ConditionType| status.conditions.iter().find(|condition| condition.type_ == kind.as_str());
+        let is_true = |kind| find(kind).is_some_and(|condition| condition.status == "True");
+        let deleting = object.metadata.deletion_timestamp.is_some();
+        let (reason, message) = why(find(ConditionType::Ready), current, deleting);
+        Self {
+            name: object.metadata.name.clone().unwrap_or_default(),
+            user: object.spec.user.clone(),
+            class: object.spec.class.clone(),
+            parameters: object.spec.parameters.clone(),
+            ready: current && !deleting && is_true(ConditionType::Ready),
+            stalled: current && is_true(ConditionType::Stalled),
+            reason,
+            message,
+            deleting,
+            generation,
+            observed_generation: status.observed_generation,
+            revision: status.revision,
+            replicas: status.replicas,
+            ready_replicas: status.ready_replicas,
+            created_at: object.metadata.creation_timestamp.as_ref().map(|time| time.0.to_string()),
+            conditions: status.conditions.iter().map(ConditionView::of).collect(),
+            host: status.host,
+            url: status.url,
+        }
+    }
+
+    /// Fills in the host and the URL that the status does not have yet.
+    pub(super) fn with_address(mut self, class: &Class, user: &UserId, state: &ApiState) -> Self {
+        if let Ok(host) = class.host.host(user, &state.domain) {
+            self.url = self.url.or_else(|| url_of(&host, state.url));
+            self.host = self.host.or_else(|| Some(host.to_string()));
+        }
+        self
+    }
+}
+
+fn why(ready: Option<&Condition>, current: bool, deleting: bool) -> (String, String) {
+    match ready {
+        _ if deleting => ("Deleting".to_owned(), "the environment and its pods are being deleted".to_owned()),
+        Some(condition) if current => (condition.reason.clone(), condition.message.clone()),
+        _ => ("Pending".to_owned(), "the operator has not seen this change yet".to_owned()),
+    }
+}
+
+/// Where people open `host`, plain HTTP first.
+pub(super) fn url_of(host: &Hostname, (http, https): (Option<u16>, Option<u16>)) -> Option<String> {
+    let with_port = |scheme: &str, port: u16, default: u16| {
+        if port == default { format!("{scheme}://{host}/") } else { format!("{scheme}://{host}:{port}/") }
+    };
+    match (http, https) {
+        (Some(port), _) => Some(with_port("http", port, 80)),
+        (None, Some(port)) => Some(with_port("https", port, 443)),
+        (None, None) => None,
+    }
+}
+
+impl ConditionView {
+    pub(super) fn of(condition: &Condition) -> Self {
+        Self {
+            kind: condition.type_.clone(),
+            status: condition.status.clone(),
+            reason: condition.reason.clone(),
+            message: condition.message.clone(),
+            since: condition.last_transition_time.0.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resources::{EnvironmentSpec, set_condition};
+
+    fn environment(generation: i64, observed: i64) -> Environment {
+        let spec =
+            EnvironmentSpec { user: "haimaz".into(), class: "integration".into(), parameters: BTreeMap::default() };
+        let mut object = Environment::new("haimaz-integration", spec);
+        object.metadata.generation = Some(generation);
+        let status = object.status.get_or_insert_default();
+        status.observed_generation = Some(observed);
+        set_condition(&mut status.conditions, ConditionType::Ready, (true, "Serving", "it serves"), observed);
+        object
+    }
+
+    #[test]
+    fn a_status_about_an_older_generation_is_not_ready() {
+        let current = EnvironmentView::of(&environment(2, 2));
+        assert!(current.ready && current.reason == "Serving");
+        let stale = EnvironmentView::of(&environment(3, 2));
+        assert!(!stale.ready && stale.reason == "Pending", "{stale:?}");
+    }
+
+    #[test]
+    fn urls_leave_out_the_default_port() {
+        let host: Hostname = "a.localhost".parse().unwrap();
+        assert_eq!(url_of(&host, (Some(80), None)).unwrap(), "http://a.localhost/");
+        assert_eq!(url_of(&host, (Some(8080), Some(8443))).unwrap(), "http://a.localhost:8080/");
+        assert_eq!(url_of(&host, (None, Some(8443))).unwrap(), "https://a.localhost:8443/");
+        assert_eq!(url_of(&host, (None, None)), None);
+    }
+}

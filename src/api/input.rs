@@ -1,0 +1,165 @@
+//! What comes from outside with a request: path, query, body. Each becomes a type here, or a problem.
+
+use super::problem::{Code, FieldError, Problem};
+use super::{ApiState, MAX_BODY_BYTES};
+use crate::model::{ClassName, EnvironmentKey, UserId, did_you_mean, shown};
+use axum::body::Body;
+use axum::extract::{FromRequestParts, Path, RawQuery, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The `{user}/{class}` of a path. The user is folded to lower case.
+pub(super) struct EnvironmentPath(pub(super) EnvironmentKey);
+
+impl FromRequestParts<Arc<ApiState>> for EnvironmentPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<ApiState>) -> Result<Self, Problem> {
+        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((user, class)) = path.map_err(|error| Problem::new(Code::Malformed, error.body_text()))?;
+        let user = user.parse::<UserId>().map_err(|error| Problem::new(Code::Malformed, error.to_string()))?;
+        let class = class.parse::<ClassName>().map_err(|error| Problem::new(Code::Malformed, error.to_string()))?;
+        Ok(Self(EnvironmentKey::new(user, class)))
+    }
+}
+
+/// The fields of a query, each to be taken once by name; what is left over is a mistake.
+pub(super) struct Query {
+    given: BTreeMap<String, String>,
+    known: Vec<&'static str>,
+    errors: Vec<FieldError>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Query {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let RawQuery(query) = RawQuery::from_request_parts(parts, state)
+            .await
+            .map_err(|never: std::convert::Infallible| match never {})?;
+        Ok(Self::parse(query.as_deref().unwrap_or_default()))
+    }
+}
+
+impl Query {
+    fn parse(query: &str) -> Self {
+        let (mut given, mut errors) = (BTreeMap::new(), Vec::new());
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, "true"));
+            let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
+            let (name, value) = (decode(name), decode(value));
+            if given.insert(name.clone(), value).is_some() {
+                errors.push(FieldError::new(format!("?{name}"), format!("{} is given twice", shown(&name))));
+            }
+        }
+        Self { given, known: Vec::new(), errors }
+    }
+
+    /// The field `name`, if it is given. `wanted` says what it has to be.
+    pub(super) fn take<T: FromStr>(&mut self, name: &'static str, wanted: &str) -> Option<T> {
+        self.known.push(name);
+        let text = self.given.remove(name)?;
+        let value = text.parse().ok();
+        if value.is_none() {
+            let said = format!("{name} is {}; it has to be {wanted}", shown(&text));
+            self.errors.push(FieldError::new(format!("?{name}"), said));
+        }
+        value
+    }
+
+    /// The switch `name`: `true` or `false`, and on when it has no value.
+    pub(super) fn switch(&mut self, name: &'static str) -> Option<bool> {
+        self.take(name, "true or false")
+    }
+
+    /// Ends the reading: everything that is wrong with the query, at once.
+    pub(super) fn done(mut self) -> Result<(), Problem> {
+        for name in self.given.keys() {
+            let hint = did_you_mean(name, self.known.iter().copied());
+            let said = format!("the query field {} is not known{hint}", shown(name));
+            self.errors.push(FieldError::new(format!("?{name}"), said));
+        }
+        if self.errors.is_empty() { Ok(()) } else { Err(Problem::invalid(self.errors)) }
+    }
+}
+
+/// Reads a body that has to be a JSON object.
+pub(super) async fn json_object(request: Request) -> Result<Map<String, Value>, Problem> {
+    let declared = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = declared.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/json") {
+        let said = format!("the body is declared as {}; send Content-Type: application/json", shown(media_type));
+        return Err(Problem::new(Code::UnsupportedMediaType, said));
+    }
+    let bytes = limited(request.into_body()).await?;
+    match serde_json::from_slice(&bytes) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => {
+            Err(Problem::new(Code::Malformed, "the body is JSON, but not an object; it begins with { and ends with }"))
+        }
+        Err(error) => Err(Problem::new(Code::Malformed, format!("the body is not JSON: {error}"))),
+    }
+}
+
+async fn limited(body: Body) -> Result<bytes::Bytes, Problem> {
+    use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+    match Limited::new(body, MAX_BODY_BYTES).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => {
+            Err(Problem::new(Code::BodyTooLarge, format!("the body has more than {MAX_BODY_BYTES} bytes")))
+        }
+        Err(_) => Err(Problem::new(Code::Malformed, "the body ended before it was complete")),
+    }
+}
+
+/// Reports the fields of an object that nobody knows, each with the nearest known name.
+pub(super) fn refuse_unknown(fields: &Map<String, Value>, at: &str, known: &[&str], errors: &mut Vec<FieldError>) {
+    for name in fields.keys().filter(|name| !known.contains(&name.as_str())) {
+        let hint = did_you_mean(name, known.iter().copied());
+        errors.push(FieldError::new(pointer(at, name), format!("the field {} is not known{hint}", shown(name))));
+    }
+}
+
+/// The JSON pointer of `name` in the object at `at` (RFC 6901).
+pub(super) fn pointer(at: &str, name: &str) -> String {
+    format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
+}
+
+/// What kind of JSON a value is, for messages.
+pub(super) fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "an object",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_tells_all_its_mistakes_at_once() {
+        let mut query = Query::parse("tial=3&follow&since=x&follow=true");
+        assert_eq!(query.switch("follow"), Some(true));
+        assert_eq!(query.take::<u32>("tail", "a number of lines"), None);
+        assert_eq!(query.take::<u32>("since", "a number of seconds"), None);
+        let said: Vec<String> = query.done().unwrap_err().errors.into_iter().map(|error| error.detail).collect();
+        assert!(said[0].contains("given twice"), "{said:?}");
+        assert_eq!(said[1], "since is \"x\"; it has to be a number of seconds");
+        assert_eq!(said[2], "the query field \"tial\" is not known; did you mean \"tail\"?");
+    }
+
+    #[test]
+    fn pointers_are_escaped() {
+        assert_eq!(pointer("/parameters", "a/b~c"), "/parameters/a~1b~0c");
+    }
+}

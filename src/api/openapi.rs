@@ -1,0 +1,62 @@
+//! The description of the API (OpenAPI 3.1), made from the code. `deploy/openapi.json` is its copy.
+
+use super::{classes, environments, events, explain, logs, pods, put_environment, version, watch};
+use axum::Json;
+use std::sync::LazyLock;
+use utoipa::openapi::OpenApi as Document;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Doorstep",
+        description = "Personal environments on demand. Every error is a problem document (RFC 9457) with a stable code.",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+    ),
+    servers((url = "http://127.0.0.1:8081", description = "where doorstep up listens")),
+    paths(
+        environments::list,
+        environments::show,
+        put_environment::put,
+        environments::delete,
+        pods::list,
+        logs::stream,
+        events::list,
+        watch::stream,
+        classes::list,
+        classes::show,
+        explain::explain,
+        version::show,
+    ),
+    tags(
+        (name = "environments", description = "One person's environments"),
+        (name = "classes", description = "What environments of a class look like"),
+        (name = "routing", description = "How the gateway routes"),
+        (name = "about", description = "The installation itself"),
+    ),
+    security(("token" = [])),
+    modifiers(&BearerToken),
+)]
+struct Description;
+
+struct BearerToken;
+
+impl Modify for BearerToken {
+    fn modify(&self, document: &mut Document) {
+        let mut scheme = Http::new(HttpAuthScheme::Bearer);
+        scheme.description = Some("the text of the file api-token in the data folder".to_owned());
+        document.components.get_or_insert_default().add_security_scheme("token", SecurityScheme::Http(scheme));
+    }
+}
+
+/// The description of the API.
+pub fn document() -> &'static Document {
+    static DOCUMENT: LazyLock<Document> = LazyLock::new(Description::openapi);
+    &DOCUMENT
+}
+
+/// `GET /openapi.json`, for everybody.
+pub(super) async fn show() -> Json<&'static Document> {
+    Json(document())
+}

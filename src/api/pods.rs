@@ -1,0 +1,171 @@
+//! `GET /environments/{user}/{class}/pods`.
+
+use super::input::{EnvironmentPath, Query};
+use super::pod_status::PodStatus;
+use super::problem::Problem;
+use super::{ApiState, Shared, cluster, environments, quantity};
+use crate::model::EnvironmentKey;
+use crate::resources::labels::{CLASS, USER};
+use axum::Json;
+use axum::extract::State;
+use k8s_openapi::api::core::v1::Pod;
+use kube::Api;
+use kube::api::{ApiResource, DynamicObject, ListParams};
+use kube::core::GroupVersionKind;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+
+/// A pod, as people look at it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PodView {
+    /// Its name.
+    pub name: String,
+    /// The node it runs on.
+    pub node: Option<String>,
+    /// Its address.
+    pub address: Option<String>,
+    /// Its state in a word, as kubectl prints it.
+    #[schema(example = "CrashLoopBackOff")]
+    pub status: String,
+    /// Whether its container ends again and again, or cannot be started.
+    pub failing: bool,
+    /// Containers that are ready.
+    pub ready_containers: usize,
+    /// All containers.
+    pub containers: usize,
+    /// How often a container was started again.
+    pub restarts: i32,
+    /// How a container ended last.
+    #[schema(example = "exit code 1")]
+    pub last_exit: Option<String>,
+    /// When it was made (RFC 3339).
+    pub created_at: Option<String>,
+    /// CPU in use, in cores.
+    pub cpu_cores: Option<f64>,
+    /// Memory in use, in bytes.
+    pub memory_bytes: Option<u64>,
+}
+
+/// Where the figures of CPU and memory come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct MetricsView {
+    /// Whether the cluster gave figures.
+    pub available: bool,
+    /// Why it gave none.
+    pub reason: Option<String>,
+}
+
+/// The pods of an environment, by name.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PodList {
+    /// The pods.
+    pub items: Vec<PodView>,
+    /// Whether there are figures of CPU and memory.
+    pub metrics: MetricsView,
+}
+
+/// The pods of an environment, with what they use.
+#[utoipa::path(get, path = "/api/v1/environments/{user}/{class}/pods", tag = "environments", params(
+    ("user" = String, Path, description = "whose it is; folded to lower case"),
+    ("class" = String, Path, description = "of which class it is"),
+), responses(
+    (status = 200, body = PodList),
+    (status = 400, description = "no user id or class name", body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 503, body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn list(
+    State(state): Shared,
+    EnvironmentPath(key): EnvironmentPath,
+    query: Query,
+) -> Result<Json<PodList>, Problem> {
+    query.done()?;
+    environments::find(&state, &key).await?;
+    let (pods, usage) = futures::future::join(of_environment(&state, &key), usage(&state, &key)).await;
+    let (usage, reason) = match usage {
+        Ok(usage) => (usage, None),
+        Err(reason) => (BTreeMap::new(), Some(reason)),
+    };
+    let items = pods?.iter().map(|pod| PodView::of(pod, &usage)).collect();
+    Ok(Json(PodList { items, metrics: MetricsView { available: reason.is_none(), reason } }))
+}
+
+pub(super) fn api(state: &ApiState) -> Api<Pod> {
+    Api::namespaced(state.client.clone(), &state.namespace)
+}
+
+/// Selects the pods of an environment by their labels.
+pub(super) fn selector(key: &EnvironmentKey) -> String {
+    format!("{USER}={},{CLASS}={}", key.user, key.class)
+}
+
+/// The pods of an environment, by name.
+pub(super) async fn of_environment(state: &ApiState, key: &EnvironmentKey) -> Result<Vec<Pod>, Problem> {
+    let selected = ListParams::default().labels(&selector(key));
+    let mut pods = api(state).list(&selected).await.map_err(|error| cluster::problem(&error))?.items;
+    pods.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+    Ok(pods)
+}
+
+/// Cores and bytes.
+type Usage = (f64, f64);
+
+/// What each pod uses by `metrics.k8s.io`, or why that is not known.
+async fn usage(state: &ApiState, key: &EnvironmentKey) -> Result<BTreeMap<String, Usage>, String> {
+    let kind = GroupVersionKind::gvk("metrics.k8s.io", "v1beta1", "PodMetrics");
+    let resource = ApiResource::from_gvk_with_plural(&kind, "pods");
+    let api: Api<DynamicObject> = Api::namespaced_with(state.client.clone(), &state.namespace, &resource);
+    match api.list(&ListParams::default().labels(&selector(key))).await {
+        Ok(list) => {
+            Ok(list.items.into_iter().filter_map(|item| Some((item.metadata.name?, sum(&item.data)))).collect())
+        }
+        Err(error) if cluster::is_not_found(&error) => Err("the cluster serves no metrics.k8s.io".to_owned()),
+        Err(error) => {
+            tracing::warn!(%error, "the figures of pods cannot be read");
+            Err("the cluster did not answer for metrics.k8s.io".to_owned())
+        }
+    }
+}
+
+fn sum(metrics: &Value) -> Usage {
+    let containers = metrics.get("containers").and_then(Value::as_array).into_iter().flatten();
+    let figure = |container: &Value, name: &str| {
+        let text = container.get("usage").and_then(|usage| usage.get(name)).and_then(Value::as_str);
+        text.and_then(quantity::number).unwrap_or_default()
+    };
+    containers.fold((0.0, 0.0), |(cpu, memory), container| {
+        (cpu + figure(container, "cpu"), memory + figure(container, "memory"))
+    })
+}
+
+impl PodView {
+    fn of(pod: &Pod, usage: &BTreeMap<String, Usage>) -> Self {
+        let status = PodStatus::of(pod);
+        let name = pod.metadata.name.clone().unwrap_or_default();
+        let used = usage.get(&name);
+        Self {
+            node: pod.spec.as_ref().and_then(|spec| spec.node_name.clone()),
+            address: pod.status.as_ref().and_then(|status| status.pod_ip.clone()),
+            failing: status.failing(),
+            status: status.word,
+            ready_containers: status.ready,
+            containers: status.containers,
+            restarts: status.restarts,
+            last_exit: status.last_exit,
+            created_at: pod.metadata.creation_timestamp.as_ref().map(|time| time.0.to_string()),
+            cpu_cores: used.map(|(cores, _)| *cores),
+            memory_bytes: used.map(|(_, bytes)| whole(*bytes)),
+            name,
+        }
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float's cast saturates")]
+fn whole(bytes: f64) -> u64 {
+    bytes as u64
+}

@@ -1,0 +1,237 @@
+//! Problem documents (RFC 9457): every error of the API is one, with a code that never changes its meaning.
+
+use axum::Json;
+use axum::extract::Request;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, Method, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// What went wrong, for programs. The spelling on the wire is [`Code::as_str`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Code {
+    /// No token, or a wrong one.
+    Unauthorized,
+    /// The `Host` is not one of ours: perhaps a page of another site that had its name point here.
+    ForeignHost,
+    /// The API has no such path.
+    NoSuchPath,
+    /// The path has no such method.
+    MethodNotAllowed,
+    /// The body is not declared as JSON.
+    UnsupportedMediaType,
+    /// The body is larger than [`super::MAX_BODY_BYTES`].
+    BodyTooLarge,
+    /// The body is not JSON, or the query or path cannot be read.
+    Malformed,
+    /// Something in the request is wrong; `errors` has all of it.
+    Invalid,
+    /// There is no such class.
+    UnknownClass,
+    /// The class itself is wrong; an administrator has to mend it.
+    UnusableClass,
+    /// There is no such environment.
+    NoSuchEnvironment,
+    /// The environment has no such pod.
+    NoSuchPod,
+    /// The environment is being deleted.
+    EnvironmentDeleting,
+    /// Somebody else changed the same object at the same time.
+    Conflict,
+    /// The cluster does not answer.
+    ClusterUnavailable,
+    /// The cluster refused, or answered something that makes no sense.
+    ClusterRefused,
+}
+
+impl Code {
+    /// All codes, for the documentation.
+    pub const ALL: [Self; 16] = [
+        Self::Unauthorized,
+        Self::ForeignHost,
+        Self::NoSuchPath,
+        Self::MethodNotAllowed,
+        Self::UnsupportedMediaType,
+        Self::BodyTooLarge,
+        Self::Malformed,
+        Self::Invalid,
+        Self::UnknownClass,
+        Self::UnusableClass,
+        Self::NoSuchEnvironment,
+        Self::NoSuchPod,
+        Self::EnvironmentDeleting,
+        Self::Conflict,
+        Self::ClusterUnavailable,
+        Self::ClusterRefused,
+    ];
+
+    /// The code on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unauthorized => "unauthorized",
+            Self::ForeignHost => "foreign-host",
+            Self::NoSuchPath => "no-such-path",
+            Self::MethodNotAllowed => "method-not-allowed",
+            Self::UnsupportedMediaType => "unsupported-media-type",
+            Self::BodyTooLarge => "body-too-large",
+            Self::Malformed => "malformed",
+            Self::Invalid => "invalid",
+            Self::UnknownClass => "unknown-class",
+            Self::UnusableClass => "unusable-class",
+            Self::NoSuchEnvironment => "no-such-environment",
+            Self::NoSuchPod => "no-such-pod",
+            Self::EnvironmentDeleting => "environment-deleting",
+            Self::Conflict => "conflict",
+            Self::ClusterUnavailable => "cluster-unavailable",
+            Self::ClusterRefused => "cluster-refused",
+        }
+    }
+
+    /// The status that goes with it.
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
+            Self::NoSuchPath | Self::UnknownClass | Self::NoSuchEnvironment | Self::NoSuchPod => StatusCode::NOT_FOUND,
+            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::UnusableClass | Self::EnvironmentDeleting | Self::Conflict => StatusCode::CONFLICT,
+            Self::ClusterUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ClusterRefused => StatusCode::BAD_GATEWAY,
+        }
+    }
+
+    /// The same sentence for every problem with this code.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Unauthorized => "The token is missing or wrong",
+            Self::ForeignHost => "The Host is not one of this API",
+            Self::NoSuchPath => "There is no such path",
+            Self::MethodNotAllowed => "The path has no such method",
+            Self::UnsupportedMediaType => "The body is not declared as JSON",
+            Self::BodyTooLarge => "The body is too large",
+            Self::Malformed => "The request cannot be read",
+            Self::Invalid => "The request has mistakes",
+            Self::UnknownClass => "There is no such class",
+            Self::UnusableClass => "The class cannot be used",
+            Self::NoSuchEnvironment => "There is no such environment",
+            Self::NoSuchPod => "There is no such pod",
+            Self::EnvironmentDeleting => "The environment is being deleted",
+            Self::Conflict => "Somebody else changed it at the same time",
+            Self::ClusterUnavailable => "The cluster does not answer",
+            Self::ClusterRefused => "The cluster refused",
+        }
+    }
+}
+
+/// One mistake and its place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FieldError {
+    /// Where it is: a JSON pointer into the body (RFC 6901), or `?name` for a part of the query.
+    #[schema(example = "/parameters/TAG_FRONT")]
+    pub pointer: String,
+    /// What is wrong there, and what would be right.
+    pub detail: String,
+}
+
+/// A problem document (RFC 9457).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// The code as a URI.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:doorstep:problem:unknown-class")]
+    pub kind: String,
+    /// The same sentence for every problem with this code.
+    pub title: String,
+    /// The status of the response.
+    pub status: u16,
+    /// What went wrong, for programs.
+    #[schema(example = "unknown-class")]
+    pub code: String,
+    /// What went wrong, for people.
+    pub detail: String,
+    /// Every mistake with its place.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+}
+
+impl Problem {
+    /// A problem with `detail` as its sentence.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        Self {
+            kind: format!("urn:doorstep:problem:{}", code.as_str()),
+            title: code.title().to_owned(),
+            status: code.status().as_u16(),
+            code: code.as_str().to_owned(),
+            detail: detail.into(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// A problem with all mistakes of a request, each at its place.
+    pub fn invalid(errors: Vec<FieldError>) -> Self {
+        let detail = match errors.as_slice() {
+            [only] => only.detail.clone(),
+            several => format!("{} mistakes; nothing was changed", several.len()),
+        };
+        Self { errors, ..Self::new(Code::Invalid, detail) }
+    }
+}
+
+impl FieldError {
+    /// A mistake at `pointer`.
+    pub fn new(pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.into(), detail: detail.into() }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self)).into_response();
+        let fields = response.headers_mut();
+        fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if status == StatusCode::UNAUTHORIZED {
+            fields.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"doorstep\""));
+        }
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            fields.insert(RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        response
+    }
+}
+
+pub(super) async fn no_such_path(request: Request) -> Problem {
+    let path = crate::model::shown(request.uri().path());
+    Problem::new(Code::NoSuchPath, format!("the API has no path {path}; /api/v1/openapi.json lists all of them"))
+}
+
+pub(super) async fn no_such_method(method: Method, request: Request) -> Problem {
+    let path = crate::model::shown(request.uri().path());
+    Problem::new(Code::MethodNotAllowed, format!("{path} has no method {method}; the Allow field names those it has"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_code_is_listed_once_and_has_its_own_spelling() {
+        let spellings: BTreeSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(spellings.len(), Code::ALL.len());
+        assert!(Code::ALL.iter().all(|code| code.status().is_client_error() || code.status().is_server_error()));
+    }
+
+    #[test]
+    fn one_mistake_is_the_sentence_and_several_are_counted() {
+        let one = Problem::invalid(vec![FieldError::new("/a", "a is wrong")]);
+        assert_eq!(one.detail, "a is wrong");
+        let two = Problem::invalid(vec![FieldError::new("/a", "a"), FieldError::new("/b", "b")]);
+        assert_eq!((two.detail.as_str(), two.status), ("2 mistakes; nothing was changed", 422));
+    }
+}

@@ -1,0 +1,99 @@
+//! `GET /environments/{user}/{class}/watch`: an environment's changes as they happen, one JSON object per line.
+
+use super::environment_view::EnvironmentView;
+use super::input::{EnvironmentPath, Query};
+use super::problem::Problem;
+use super::{Shared, environments};
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use kube::runtime::watcher::watch_object;
+use serde::{Deserialize, Serialize};
+use std::convert::Infallible;
+use utoipa::ToSchema;
+
+/// What happened to the environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ChangeKind {
+    /// It looks like this now.
+    Changed,
+    /// It is gone. Nothing follows.
+    Deleted,
+}
+
+/// One line of the stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EnvironmentChange {
+    /// What happened.
+    #[serde(rename = "type")]
+    pub kind: ChangeKind,
+    /// The environment as it is now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<EnvironmentView>,
+}
+
+/// The state of an environment now and after each change, one JSON object per line, until the environment is deleted or
+/// the caller goes.
+#[utoipa::path(get, path = "/api/v1/environments/{user}/{class}/watch", tag = "environments", params(
+    ("user" = String, Path, description = "whose it is; folded to lower case"),
+    ("class" = String, Path, description = "of which class it is"),
+), responses(
+    (status = 200, description = "one EnvironmentChange per line", body = EnvironmentChange, content_type = "application/x-ndjson"),
+    (status = 400, description = "no user id or class name", body = Problem, content_type = "application/problem+json"),
+    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 404, body = Problem, content_type = "application/problem+json"),
+    (status = 503, body = Problem, content_type = "application/problem+json"),
+))]
+pub(super) async fn stream(
+    State(state): Shared,
+    EnvironmentPath(key): EnvironmentPath,
+    query: Query,
+) -> Result<Response, Problem> {
+    query.done()?;
+    environments::find(&state, &key).await?;
+    let changes = changes(watch_object(environments::api(&state), &key.object_name()));
+    let lines = changes.map(|change| Ok::<_, Infallible>(line(&change)));
+    let body = Body::from_stream(lines.take_until(state.shutdown.clone().cancelled_owned()));
+    Ok(([(CONTENT_TYPE, "application/x-ndjson"), (CACHE_CONTROL, "no-store")], body).into_response())
+}
+
+/// Objects as changes, without repetitions. It ends after the deletion.
+fn changes(
+    objects: impl Stream<Item = kube::runtime::watcher::Result<Option<crate::resources::Environment>>>,
+) -> impl Stream<Item = EnvironmentChange> {
+    let told = objects.scan((None, false), |(last, gone), seen| {
+        if *gone {
+            return futures::future::ready(None);
+        }
+        let change = match seen {
+            Ok(Some(object)) => {
+                let environment = Some(EnvironmentView::of(&object));
+                (*last != environment).then(|| {
+                    last.clone_from(&environment);
+                    EnvironmentChange { kind: ChangeKind::Changed, environment }
+                })
+            }
+            Ok(None) => {
+                *gone = true;
+                Some(EnvironmentChange { kind: ChangeKind::Deleted, environment: last.take() })
+            }
+            // The watch mends itself; the caller sees the next state.
+            Err(error) => {
+                tracing::warn!(%error, "a watch of an environment was interrupted");
+                None
+            }
+        };
+        futures::future::ready(Some(change))
+    });
+    told.filter_map(futures::future::ready)
+}
+
+fn line(change: &EnvironmentChange) -> Bytes {
+    let mut line = serde_json::to_vec(change).unwrap_or_default();
+    line.push(b'\n');
+    line.into()
+}

@@ -1,0 +1,105 @@
+//! The manager's part that `up` and `manager` share: the operator and the management API.
+
+use super::zones::Lookup;
+use super::{API_ADDRESS_FILE, API_TOKEN_FILE};
+use crate::api::{self, ApiState, Token};
+use crate::model::Hostname;
+use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Workload};
+use crate::routing::Table;
+use crate::telemetry::health::{self, Readiness};
+use crate::tls::Certificates;
+use anyhow::{Context, Result};
+use metrics_exporter_prometheus::PrometheusHandle;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// What the control plane works with.
+pub(super) struct ControlPlaneConfig<'f> {
+    pub(super) client: kube::Client,
+    pub(super) namespace: String,
+    pub(super) namespaces: Namespaces,
+    pub(super) domain: Hostname,
+    pub(super) table: Arc<Table>,
+    pub(super) changes: watch::Receiver<u64>,
+    pub(super) certificates: Option<Arc<Certificates>>,
+    pub(super) workload: Workload,
+    pub(super) url: PublicUrl,
+    pub(super) folder: &'f Path,
+    pub(super) metrics: PrometheusHandle,
+    pub(super) readiness: Readiness,
+}
+
+/// The manager at work.
+pub(super) struct ControlPlane {
+    shutdown: CancellationToken,
+    operator: JoinHandle<()>,
+    server: JoinHandle<std::io::Result<()>>,
+}
+
+/// Binds the management API's port; `flag` is named where it cannot be had.
+pub(super) async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            anyhow::anyhow!("{address} is in use by another program; choose another address with {flag}")
+        }
+        _ => anyhow::anyhow!("{address} cannot be bound: {error}; choose another address with {flag}"),
+    })
+}
+
+/// Starts the operator and serves the management API on `listener`.
+pub(super) fn start(config: ControlPlaneConfig<'_>, listener: TcpListener) -> Result<ControlPlane> {
+    let shutdown = CancellationToken::new();
+    let token = Token::load_or_create(&config.folder.join(API_TOKEN_FILE))?;
+    let address = listener.local_addr().context("the management API has no address")?;
+    std::fs::write(config.folder.join(API_ADDRESS_FILE), format!("{address}\n"))
+        .context("the management API's address cannot be written to the data folder")?;
+    let state = ApiState {
+        client: config.client.clone(),
+        namespace: config.namespace,
+        domain: config.domain.clone(),
+        table: config.table.clone(),
+        certificates: config.certificates.map(|certificates| Arc::new(Lookup(certificates)) as _),
+        token,
+        url: (config.url.http_port, config.url.https_port),
+        shutdown: shutdown.clone(),
+    };
+    let pages = health::router(config.metrics, config.readiness);
+    let router = pages.merge(api::router(state));
+    let end = shutdown.clone().cancelled_owned();
+    let server = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(end).await });
+    let operator = operator::run(
+        OperatorConfig {
+            client: config.client,
+            namespaces: config.namespaces,
+            domain: config.domain,
+            table: config.table,
+            changes: config.changes,
+            workload: config.workload,
+            url: config.url,
+        },
+        shutdown.clone(),
+    );
+    Ok(ControlPlane { shutdown, operator: tokio::spawn(operator), server })
+}
+
+impl ControlPlane {
+    /// Ends the operator and the API; streams end at once, calls under way may take up to `grace`.
+    pub(super) async fn shutdown(self, grace: Duration) -> Result<()> {
+        self.shutdown.cancel();
+        let both = async { (self.operator.await, self.server.await) };
+        match tokio::time::timeout(grace, both).await {
+            Ok((operator, server)) => {
+                operator.context("the operator did not end cleanly")?;
+                server.context("the management API did not end cleanly")??;
+            }
+            Err(_) => tracing::warn!("calls of the management API were cut off at the end"),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,89 @@
+//! The gateway's part that `up` and `gateway` share: discovery, certificates, and the proxy.
+
+use super::zones;
+use crate::discovery::{self, Discovery, DiscoveryConfig};
+use crate::proxy::{self, Addresses, Bound, GatewayConfig, Running};
+use crate::routing::Table;
+use crate::telemetry::access_log::{AccessLog, Sink};
+use crate::tls::{self, Authority, Certificates};
+use anyhow::{Context, Result};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Sockets are bound; nothing is discovered or served yet.
+pub(super) struct BoundDataPlane {
+    bound: Bound,
+    authority: Arc<Authority>,
+    certificates: Arc<Certificates>,
+    table: Arc<Table>,
+}
+
+/// The gateway at work.
+pub(super) struct DataPlane {
+    running: Running,
+    /// Where every reader finds the routes.
+    pub(super) table: Arc<Table>,
+    /// What fills the table.
+    pub(super) discovery: Discovery,
+    /// The certificates in use.
+    pub(super) certificates: Arc<Certificates>,
+    discovery_end: CancellationToken,
+}
+
+/// Binds the sockets, so that a port in use is told before anything was begun.
+pub(super) fn bind(
+    (http, https): (Option<SocketAddr>, Option<SocketAddr>),
+    authority: Arc<Authority>,
+    log: Sink,
+) -> Result<BoundDataPlane> {
+    let table = Arc::new(Table::default());
+    let certificates = Arc::new(Certificates::default());
+    let server = tls::server_config(certificates.clone(), &[b"h2", b"http/1.1"]).context("TLS cannot be set up")?;
+    let log = AccessLog::new(log).context("the access log cannot be written")?;
+    let config = GatewayConfig { http, https, ..GatewayConfig::default() };
+    let bound = proxy::bind(config, table.clone(), Some(server), log)?;
+    Ok(BoundDataPlane { bound, authority, certificates, table })
+}
+
+impl BoundDataPlane {
+    /// The addresses that are bound.
+    pub(super) fn addresses(&self) -> Addresses {
+        *self.bound.addresses()
+    }
+
+    /// Starts discovery and the workers. A request that comes before the first complete table is told so.
+    pub(super) fn start(self, config: DiscoveryConfig) -> DataPlane {
+        let end = CancellationToken::new();
+        let discovery = discovery::start(config, self.table.clone(), &end);
+        let follow =
+            zones::follow(self.authority, self.certificates.clone(), self.table.clone(), discovery.changes());
+        tokio::spawn(end.clone().run_until_cancelled_owned(follow));
+        DataPlane {
+            running: self.bound.start(),
+            table: self.table,
+            discovery,
+            certificates: self.certificates,
+            discovery_end: end,
+        }
+    }
+}
+
+impl DataPlane {
+    /// Whether the first complete table is served, as `/readyz` tells it.
+    pub(super) fn readiness(&self) -> crate::telemetry::health::Readiness {
+        let table = self.table.clone();
+        Arc::new(move || match table.load().is_complete() {
+            true => Ok(()),
+            false => Err("the first complete route table is not there yet".to_owned()),
+        })
+    }
+
+    /// Stops accepting, lets requests end for up to `grace`, and ends.
+    pub(super) async fn shutdown(self, grace: Duration) -> Result<()> {
+        let ended = self.running.shutdown(grace).await;
+        self.discovery_end.cancel();
+        ended.context("the gateway did not end cleanly")
+    }
+}

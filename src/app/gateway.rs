@@ -1,0 +1,153 @@
+//! `doorstep gateway`: the data plane alone, before a cluster, a file of routes, or both.
+
+use super::data_plane::{self, DataPlane};
+use super::{DataFolder, control_plane, signals};
+use crate::discovery::{DiscoveryConfig, EndpointPolicy, Namespaces};
+use crate::model::Hostname;
+use crate::telemetry::access_log::Sink;
+use crate::telemetry::{health, logs, recorder};
+use crate::tls::Authority;
+use anyhow::{Context, Result, bail};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How long requests under way may take when it ends.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Which cluster is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClusterAccess {
+    /// None: routes come from a file alone.
+    None,
+    /// The cluster that this process runs in, or the current one of the user's kubeconfig.
+    Inferred,
+    /// The current one of this kubeconfig.
+    Kubeconfig(PathBuf),
+}
+
+/// What the gateway is to be.
+#[derive(Debug, Clone)]
+pub struct GatewayOptions {
+    /// The data folder, which holds the development authority.
+    pub data: PathBuf,
+    /// Where plain HTTP is served.
+    pub http: SocketAddr,
+    /// Where HTTPS is served.
+    pub https: SocketAddr,
+    /// Where `/metrics`, `/livez` and `/readyz` are served.
+    pub admin: SocketAddr,
+    /// The cluster.
+    pub cluster: ClusterAccess,
+    /// One namespace alone, instead of all.
+    pub namespace: Option<String>,
+    /// The domain under which hosts are made.
+    pub domain: Hostname,
+    /// A file of routes.
+    pub routes: Option<PathBuf>,
+    /// Whether endpoints may have loopback addresses: for a cluster whose node runs pods on this machine.
+    pub allow_loopback_endpoints: bool,
+    /// Where the access log goes.
+    pub access_log: Sink,
+}
+
+/// A running gateway.
+pub struct Gateway {
+    _folder: DataFolder,
+    /// The addresses that are bound.
+    pub addresses: crate::proxy::Addresses,
+    /// Where the admin pages are served.
+    pub admin: SocketAddr,
+    data_plane: DataPlane,
+    pages: JoinHandle<std::io::Result<()>>,
+    pages_end: CancellationToken,
+}
+
+/// Runs it until a signal ends it. `greet` is called once it is ready.
+pub fn run(options: GatewayOptions, greet: impl FnOnce(&Gateway)) -> Result<()> {
+    logs::start(None);
+    super::runtime()?.block_on(async {
+        let mut gateway = build(options).await?;
+        tokio::select! {
+            ready = gateway.ready() => ready?,
+            signal = signals::end() => {
+                tracing::info!(signal = signal?, "ending before the first complete table");
+                return gateway.shutdown(GRACE).await;
+            }
+        }
+        greet(&gateway);
+        let signal = signals::end().await?;
+        tracing::info!(signal, "ending");
+        gateway.shutdown(GRACE).await
+    })
+}
+
+/// Builds it whole: sockets first.
+pub async fn build(options: GatewayOptions) -> Result<Gateway> {
+    if options.cluster == ClusterAccess::None && options.routes.is_none() {
+        bail!("there is nothing to route: give a file with --routes, or a cluster with --kubeconfig");
+    }
+    let folder = DataFolder::open(&options.data)?;
+    let metrics = recorder::install()?;
+    tokio::spawn(recorder::keep_up(metrics.clone()));
+    if let Some(routes) = &options.routes {
+        let text = crate::config::read_file(routes)?;
+        crate::config::read_routes(&text, &routes.display().to_string())?;
+    }
+    let authority = Arc::new(Authority::load_or_create(folder.path())?);
+    let bound = data_plane::bind((Some(options.http), Some(options.https)), authority, options.access_log)?;
+    let listener = control_plane::bind(options.admin, "--admin").await?;
+    let admin = listener.local_addr().context("the admin pages have no address")?;
+    let addresses = bound.addresses();
+    let data_plane = bound.start(DiscoveryConfig {
+        client: client(&options.cluster).await?,
+        namespaces: options.namespace.map_or(Namespaces::All, Namespaces::One),
+        domain: options.domain,
+        endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
+        routes: options.routes,
+    });
+    let pages_end = CancellationToken::new();
+    let router = health::router(metrics, data_plane.readiness());
+    let end = pages_end.clone().cancelled_owned();
+    let pages = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(end).await });
+    Ok(Gateway { _folder: folder, addresses, admin, data_plane, pages, pages_end })
+}
+
+/// A client of the cluster that is meant.
+pub(super) async fn client(access: &ClusterAccess) -> Result<Option<kube::Client>> {
+    let config = match access {
+        ClusterAccess::None => return Ok(None),
+        ClusterAccess::Inferred => kube::Config::infer().await.context(
+            "no cluster was found: neither does this run in one, nor is there a kubeconfig; give one with --kubeconfig",
+        )?,
+        ClusterAccess::Kubeconfig(path) => {
+            let shown = path.display();
+            let kubeconfig = kube::config::Kubeconfig::read_from(path)
+                .with_context(|| format!("the kubeconfig {shown} cannot be used"))?;
+            let options = kube::config::KubeConfigOptions::default();
+            kube::Config::from_custom_kubeconfig(kubeconfig, &options)
+                .await
+                .with_context(|| format!("the kubeconfig {shown} cannot be used"))?
+        }
+    };
+    Ok(Some(kube::Client::try_from(config).context("no client of the cluster could be made")?))
+}
+
+impl Gateway {
+    /// Waits until the first complete table is served.
+    pub async fn ready(&mut self) -> Result<()> {
+        anyhow::ensure!(self.data_plane.discovery.ready().await, "discovery ended before the first complete table");
+        Ok(())
+    }
+
+    /// Stops accepting, lets requests end for up to `grace`, and ends.
+    pub async fn shutdown(self, grace: Duration) -> Result<()> {
+        let ended = self.data_plane.shutdown(grace).await;
+        self.pages_end.cancel();
+        self.pages.await.context("the admin pages did not end cleanly")??;
+        ended
+    }
+}

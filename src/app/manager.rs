@@ -1,0 +1,122 @@
+//! `doorstep manager`: the control plane alone. It keeps a route table of its own, to know when a request would succeed
+//! and to explain where one goes.
+
+use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
+use super::gateway::{ClusterAccess, client};
+use super::{DataFolder, signals};
+use crate::discovery::{self, Discovery, DiscoveryConfig, EndpointPolicy, Namespaces};
+use crate::model::Hostname;
+use crate::operator::{self, PublicUrl, Workload};
+use crate::routing::Table;
+use crate::telemetry::{logs, recorder};
+use anyhow::{Context, Result};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long calls under way may take when it ends.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What the manager is to be.
+#[derive(Debug, Clone)]
+pub struct ManagerOptions {
+    /// The data folder, which holds the token.
+    pub data: PathBuf,
+    /// Where the management API is served.
+    pub api: SocketAddr,
+    /// The cluster.
+    pub cluster: ClusterAccess,
+    /// The namespace in which environments are made.
+    pub namespace: String,
+    /// The domain under which hosts are made.
+    pub domain: Hostname,
+    /// How the gateway is reached from outside.
+    pub url: PublicUrl,
+    /// What runs in a pod: the class's image, or its local command.
+    pub workload: Workload,
+    /// Whether endpoints may have loopback addresses: for a cluster whose node runs pods on this machine.
+    pub allow_loopback_endpoints: bool,
+}
+
+/// A running manager.
+pub struct Manager {
+    _folder: DataFolder,
+    /// Where the management API listens.
+    pub api: SocketAddr,
+    control_plane: ControlPlane,
+    discovery: Discovery,
+    discovery_end: CancellationToken,
+}
+
+/// Runs it until a signal ends it. `greet` is called once it serves.
+pub fn run(options: ManagerOptions, greet: impl FnOnce(&Manager)) -> Result<()> {
+    logs::start(None);
+    super::runtime()?.block_on(async {
+        let mut manager = build(options).await?;
+        greet(&manager);
+        tokio::select! {
+            ready = manager.discovery.ready() => anyhow::ensure!(ready, "discovery ended before the first complete table"),
+            signal = signals::end() => {
+                tracing::info!(signal = signal?, "ending before the first complete table");
+                return manager.shutdown(GRACE).await;
+            }
+        }
+        let signal = signals::end().await?;
+        tracing::info!(signal, "ending");
+        manager.shutdown(GRACE).await
+    })
+}
+
+/// Builds it whole: the socket first.
+pub async fn build(options: ManagerOptions) -> Result<Manager> {
+    let folder = DataFolder::open(&options.data)?;
+    let metrics = recorder::install()?;
+    tokio::spawn(recorder::keep_up(metrics.clone()));
+    let listener = control_plane::bind(options.api, "--api").await?;
+    let api = listener.local_addr().context("the management API has no address")?;
+    let client = client(&options.cluster).await?.context("the manager needs a cluster; give one with --kubeconfig")?;
+    let table = Arc::new(Table::default());
+    let discovery_end = CancellationToken::new();
+    let discovery = discovery::start(
+        DiscoveryConfig {
+            client: Some(client.clone()),
+            namespaces: Namespaces::All,
+            domain: options.domain.clone(),
+            endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
+            routes: None,
+        },
+        table.clone(),
+        &discovery_end,
+    );
+    let complete = table.clone();
+    let config = ControlPlaneConfig {
+        client,
+        namespaces: operator::Namespaces::One(options.namespace.clone()),
+        namespace: options.namespace,
+        domain: options.domain,
+        table,
+        changes: discovery.changes(),
+        certificates: None,
+        workload: options.workload,
+        url: options.url,
+        folder: folder.path(),
+        metrics,
+        readiness: Arc::new(move || match complete.load().is_complete() {
+            true => Ok(()),
+            false => Err("the first complete route table is not there yet".to_owned()),
+        }),
+    };
+    let control_plane = control_plane::start(config, listener)?;
+    Ok(Manager { _folder: folder, api, control_plane, discovery, discovery_end })
+}
+
+impl Manager {
+    /// Ends the API and the operator.
+    pub async fn shutdown(self, grace: Duration) -> Result<()> {
+        let ended = self.control_plane.shutdown(grace).await;
+        self.discovery_end.cancel();
+        ended
+    }
+}

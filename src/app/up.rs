@@ -1,0 +1,212 @@
+//! `doorstep up`: gateway and manager on an embedded cluster, on one machine, in one folder.
+
+use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
+use super::data_plane::{self, DataPlane};
+use super::{DataFolder, signals};
+use crate::discovery::{DiscoveryConfig, EndpointPolicy, Namespaces};
+use crate::embedded::api::{ApiConfig, ApiServer};
+use crate::embedded::controllers;
+use crate::embedded::node::{self, AddressPool, BackoffConfig, Node, NodeConfig};
+use crate::model::Hostname;
+use crate::operator::{self, PublicUrl, Workload};
+use crate::telemetry::access_log::Sink;
+use crate::telemetry::{logs, recorder};
+use crate::tls::Authority;
+use anyhow::{Context, Result};
+use serde_json::json;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// How long requests and calls under way may take when it ends.
+const GRACE: Duration = Duration::from_secs(5);
+/// The namespace in which everything of `up` lives.
+const NAMESPACE: &str = "default";
+
+/// What `up` is to be.
+#[derive(Debug, Clone)]
+pub struct UpOptions {
+    /// The data folder.
+    pub data: PathBuf,
+    /// Where the gateway serves plain HTTP.
+    pub http: SocketAddr,
+    /// Where the gateway serves HTTPS.
+    pub https: SocketAddr,
+    /// Where the management API is served.
+    pub api: SocketAddr,
+    /// Where the embedded cluster's Kubernetes API is served.
+    pub kube: SocketAddr,
+    /// The domain under which hosts are made.
+    pub domain: Hostname,
+    /// A file of routes beside the cluster.
+    pub routes: Option<PathBuf>,
+    /// Where the access log goes; the file `access.log` of the data folder when not given.
+    pub access_log: Option<Sink>,
+}
+
+/// The addresses of a running one; ports that were 0 are read back.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// Plain HTTP of the gateway.
+    pub http: SocketAddr,
+    /// HTTPS of the gateway.
+    pub https: SocketAddr,
+    /// The management API.
+    pub api: SocketAddr,
+    /// The Kubernetes API of the embedded cluster.
+    pub kube: SocketAddr,
+}
+
+/// A running one.
+pub struct Up {
+    folder: DataFolder,
+    addresses: Addresses,
+    authority: Arc<Authority>,
+    cluster: ApiServer,
+    node: Arc<Node>,
+    controllers: JoinHandle<()>,
+    controllers_end: CancellationToken,
+    data_plane: DataPlane,
+    control_plane: ControlPlane,
+}
+
+/// Runs it until a signal ends it. `greet` is called once it is ready.
+pub fn run(options: UpOptions, greet: impl FnOnce(&Up)) -> Result<()> {
+    logs::start(None);
+    super::runtime()?.block_on(async {
+        let mut up = build(options).await?;
+        up.ready().await?;
+        greet(&up);
+        let signal = signals::end().await?;
+        tracing::info!(signal, "ending");
+        up.shutdown(GRACE).await
+    })
+}
+
+/// Builds it whole: sockets first, so that a port in use is told before anything was begun.
+pub async fn build(options: UpOptions) -> Result<Up> {
+    let folder = DataFolder::open(&options.data)?;
+    let path = folder.path().to_owned();
+    let metrics = recorder::install()?;
+    tokio::spawn(recorder::keep_up(metrics.clone()));
+    if let Some(routes) = &options.routes {
+        // A file with mistakes is told at the start, where somebody looks; later ones are logged.
+        let text = crate::config::read_file(routes)?;
+        crate::config::read_routes(&text, &routes.display().to_string())?;
+    }
+
+    let authority = Arc::new(Authority::load_or_create(&path)?);
+    let log = options.access_log.unwrap_or_else(|| Sink::File(path.join("access.log")));
+    let gateway = data_plane::bind((Some(options.http), Some(options.https)), authority.clone(), log)?;
+    let api = control_plane::bind(options.api, "--api").await?;
+    let cluster = open_cluster(&path, options.kube, &authority).await?;
+    let client = cluster.client();
+    let (node, controllers, controllers_end) = start_cluster(&cluster, &path).await?;
+    operator::install_shipped(client.clone()).await.context("the shipped classes cannot be installed")?;
+
+    let bound = gateway.addresses();
+    let addresses = Addresses {
+        http: bound.http.unwrap_or(options.http),
+        https: bound.https.unwrap_or(options.https),
+        api: api.local_addr().context("the management API has no address")?,
+        kube: cluster.address().unwrap_or(options.kube),
+    };
+    let data_plane = gateway.start(DiscoveryConfig {
+        client: Some(client.clone()),
+        namespaces: Namespaces::All,
+        domain: options.domain.clone(),
+        endpoint_policy: EndpointPolicy { allow_loopback: true },
+        routes: options.routes,
+    });
+    let config = ControlPlaneConfig {
+        client,
+        namespace: NAMESPACE.to_owned(),
+        namespaces: operator::Namespaces::All,
+        domain: options.domain,
+        table: data_plane.table.clone(),
+        changes: data_plane.discovery.changes(),
+        certificates: Some(data_plane.certificates.clone()),
+        workload: Workload::Local,
+        url: PublicUrl { http_port: Some(addresses.http.port()), https_port: Some(addresses.https.port()) },
+        folder: &path,
+        metrics,
+        readiness: data_plane.readiness(),
+    };
+    let control_plane = control_plane::start(config, api)?;
+    write_addresses(&path, &addresses)?;
+    Ok(Up { folder, addresses, authority, cluster, node, controllers, controllers_end, data_plane, control_plane })
+}
+
+async fn open_cluster(folder: &Path, listen: SocketAddr, authority: &Authority) -> Result<ApiServer> {
+    let config = ApiConfig { data_dir: folder.to_owned(), listen: Some(listen), allow_loopback_endpoints: true };
+    Ok(ApiServer::open(config, authority).await?)
+}
+
+async fn start_cluster(cluster: &ApiServer, folder: &Path) -> Result<(Arc<Node>, JoinHandle<()>, CancellationToken)> {
+    let config = NodeConfig {
+        name: "local".to_owned(),
+        data_dir: folder.to_owned(),
+        executable: std::env::current_exe().context("this program's own file cannot be found")?,
+        addresses: AddressPool::default(),
+        backoff: BackoffConfig::default(),
+    };
+    let node = node::start(cluster.client(), config).await?;
+    cluster.set_node(node.clone());
+    let end = CancellationToken::new();
+    let controllers = tokio::spawn(controllers::run(cluster.client(), end.clone()));
+    Ok((node, controllers, end))
+}
+
+/// For scripts: where everything listens. Written whole or not at all.
+fn write_addresses(folder: &Path, addresses: &Addresses) -> Result<()> {
+    let Addresses { http, https, api, kube } = addresses;
+    let text = json!({"http": http, "https": https, "api": api, "kube": kube}).to_string();
+    let (path, unfinished) = (folder.join("addresses.json"), folder.join("addresses.json.new"));
+    std::fs::write(&unfinished, text)
+        .and_then(|()| std::fs::rename(&unfinished, &path))
+        .with_context(|| format!("{} cannot be written", path.display()))
+}
+
+impl Up {
+    /// The addresses that are bound.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// The data folder.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The kubeconfig of the embedded cluster.
+    pub fn kubeconfig(&self) -> &Path {
+        self.cluster.kubeconfig()
+    }
+
+    /// The development authority's certificate.
+    pub fn authority(&self) -> &Path {
+        self.authority.certificate_path()
+    }
+
+    /// Waits until the first complete table is served.
+    pub async fn ready(&mut self) -> Result<()> {
+        anyhow::ensure!(self.data_plane.discovery.ready().await, "discovery ended before the first complete table");
+        Ok(())
+    }
+
+    /// Ends all of it: requests first, pods last.
+    pub async fn shutdown(self, grace: Duration) -> Result<()> {
+        let gateway = self.data_plane.shutdown(grace).await;
+        let manager = self.control_plane.shutdown(grace).await;
+        // Controllers before the node: they would take its going for pods that need replacing.
+        self.controllers_end.cancel();
+        self.controllers.await.context("the controllers did not end cleanly")?;
+        self.node.shutdown(grace).await;
+        self.cluster.shutdown(grace).await;
+        drop(self.folder);
+        gateway.and(manager)
+    }
+}

@@ -1,0 +1,54 @@
+//! A development certificate for each zone of the table, as zones come.
+
+use crate::api::{CertificateLookup, CertificateView};
+use crate::routing::{HostClaim, Snapshot, Table};
+use crate::tls::{Authority, Certificates, TlsError};
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+const ORIGIN: &str = "the development authority";
+
+/// Issues certificates for the zones that the table has now.
+pub(super) fn issue_missing(authority: &Authority, certificates: &Certificates, table: &Snapshot) -> Result<(), TlsError> {
+    for name in names(table).iter().filter(|name| !certificates.has(name)) {
+        certificates.set(name, &authority.issue(&[name])?, ORIGIN);
+    }
+    Ok(())
+}
+
+/// Keeps doing so with each new table. A name that fails is told, and tried again with the next one.
+pub(super) async fn follow(
+    authority: Arc<Authority>,
+    certificates: Arc<Certificates>,
+    table: Arc<Table>,
+    mut changes: watch::Receiver<u64>,
+) {
+    while changes.changed().await.is_ok() {
+        if let Err(error) = issue_missing(&authority, &certificates, &table.load()) {
+            tracing::warn!(%error, "a zone has no certificate");
+        }
+    }
+}
+
+/// One wildcard for each class's zone, and the names that others claimed.
+fn names(table: &Snapshot) -> BTreeSet<String> {
+    let zones = table.personal_hosts().iter().map(|hosts| format!("*.{}", hosts.zone));
+    let claimed = table.hosts().filter_map(|host| match &host.host {
+        HostClaim::Exact(name) if table.personal(name.as_str()).is_some() => None,
+        HostClaim::Exact(name) => Some(name.to_string()),
+        HostClaim::Wildcard(parent) => Some(format!("*.{parent}")),
+    });
+    zones.chain(claimed).collect()
+}
+
+/// The gateway's certificates, as the management API tells of them.
+pub(super) struct Lookup(pub(super) Arc<Certificates>);
+
+impl CertificateLookup for Lookup {
+    fn describe(&self, host: &str) -> Option<CertificateView> {
+        let description = self.0.describe(host)?;
+        let not_after = description.not_after.map(|time| time.to_string()).unwrap_or_default();
+        Some(CertificateView { names: description.names, not_after, origin: description.origin })
+    }
+}

@@ -1,0 +1,194 @@
+//! A Service: a personal one by its labels, a shared one by its annotation, or none of our business.
+
+use crate::model::{EnvironmentKey, shown};
+use crate::resources::labels;
+use crate::routing::{
+    BackendSpec, Claims, ClusterName, Contribution, HostClaim, Matcher, PortName, Problem, ProblemReason, Protocol,
+    RuleSpec, SourceKey, SourceKind, Timeouts,
+};
+use k8s_openapi::api::core::v1::{Service, ServicePort};
+use kube::ResourceExt;
+
+/// The most hosts that one annotation may name.
+const MAX_HOSTS: usize = 64;
+
+/// The key of a Service.
+pub(super) fn source(service: &Service) -> SourceKey {
+    SourceKey {
+        kind: SourceKind::Service,
+        namespace: service.namespace().unwrap_or_default().into(),
+        name: service.name_any().into(),
+    }
+}
+
+/// What a Service contributes, and what is wrong with it.
+pub(super) fn translate(service: &Service) -> (Option<Contribution>, Vec<Problem>) {
+    let mut problems = Vec::new();
+    let mut refuse = |reason, message: String| {
+        problems.push(Problem { source: source(service), host: None, reason, message });
+    };
+    let annotations = service.annotations();
+    let claims = match (service.labels().get(labels::USER), service.labels().get(labels::CLASS)) {
+        (Some(user), Some(class)) => match owner(service, user, class) {
+            Ok(key) => Some(Claims::Personal(key)),
+            Err(message) => {
+                refuse(ProblemReason::ForeignLabels, message);
+                None
+            }
+        },
+        (None, None) => annotations.get(labels::HOST).and_then(|hosts| {
+            let (claims, mistakes) = named(hosts);
+            mistakes.into_iter().for_each(|message| refuse(ProblemReason::Invalid, message));
+            (!claims.is_empty()).then_some(Claims::Named(claims))
+        }),
+        (Some(_), None) | (None, Some(_)) => {
+            let (user, class) = (labels::USER, labels::CLASS);
+            refuse(
+                ProblemReason::ForeignLabels,
+                format!("it has only one of the labels {user} and {class}; give it both or none"),
+            );
+            None
+        }
+    };
+    let Some(claims) = claims else { return (None, problems) };
+    let port = match port(service, annotations.get(labels::PORT).map(String::as_str)) {
+        Ok(port) => port,
+        Err(message) => {
+            refuse(ProblemReason::Invalid, message);
+            return (None, problems);
+        }
+    };
+    let rules = vec![RuleSpec {
+        matcher: Matcher::any(),
+        backends: vec![backend(service, port)],
+        timeouts: Timeouts::default(),
+    }];
+    let created = service.creation_timestamp().map_or(i64::MAX, |time| time.0.as_second());
+    (Some(Contribution { source: source(service), created, claims, rules }), problems)
+}
+
+/// The labels must say what the name says, so that nobody takes a host by labelling an object.
+fn owner(service: &Service, user: &str, class: &str) -> Result<EnvironmentKey, String> {
+    let user = user.parse().map_err(|error| format!("label {}: {error}", labels::USER))?;
+    let class = class.parse().map_err(|error| format!("label {}: {error}", labels::CLASS))?;
+    let key = EnvironmentKey::new(user, class);
+    if key.object_name() == service.name_any() {
+        return Ok(key);
+    }
+    Err(format!(
+        "its labels claim the environment {key}, whose Service has the name {}; name it so, or take the labels off",
+        key.object_name()
+    ))
+}
+
+fn named(hosts: &str) -> (Vec<HostClaim>, Vec<String>) {
+    let (mut claims, mut mistakes) = (Vec::new(), Vec::new());
+    let mut texts = hosts.split(',').map(str::trim).filter(|host| !host.is_empty());
+    for text in texts.by_ref().take(MAX_HOSTS) {
+        match HostClaim::parse(text) {
+            Ok(claim) => claims.push(claim),
+            Err(error) => mistakes.push(format!("annotation {}: {error}", labels::HOST)),
+        }
+    }
+    if texts.next().is_some() {
+        mistakes
+            .push(format!("annotation {}: it names more than {MAX_HOSTS} hosts; the rest is ignored", labels::HOST));
+    }
+    if claims.is_empty() && mistakes.is_empty() {
+        mistakes.push(format!("annotation {}: it is empty; name a host, like dg.example.com", labels::HOST));
+    }
+    (claims, mistakes)
+}
+
+/// The port that was asked for, else the one named `http`, else the only one or the first.
+fn port<'s>(service: &'s Service, wanted: Option<&str>) -> Result<&'s ServicePort, String> {
+    let spec = service.spec.as_ref();
+    if spec.and_then(|spec| spec.type_.as_deref()) == Some("ExternalName") {
+        return Err("it is of type ExternalName, which has no endpoints; requests are sent to pods only".to_owned());
+    }
+    let ports = spec.and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
+    let Some(wanted) = wanted else {
+        let http = ports.iter().find(|port| port.name.as_deref() == Some("http"));
+        return http.or(ports.first()).ok_or_else(|| "it has no ports; give it one".to_owned());
+    };
+    let is_wanted = |port: &&ServicePort| port.name.as_deref() == Some(wanted) || port.port.to_string() == wanted;
+    ports.iter().find(is_wanted).ok_or_else(|| {
+        let known: Vec<String> =
+            ports.iter().map(|port| port.name.clone().unwrap_or_else(|| port.port.to_string())).collect();
+        format!("annotation {}: it has no port {}; it has {}", labels::PORT, shown(wanted), known.join(", "))
+    })
+}
+
+fn backend(service: &Service, port: &ServicePort) -> BackendSpec {
+    let number = u16::try_from(port.port).unwrap_or_default();
+    let cluster = ClusterName {
+        namespace: service.namespace().unwrap_or_default().into(),
+        service: service.name_any().into(),
+        port: PortName::Number(number),
+    };
+    let protocol = match port.app_protocol.as_deref() {
+        Some("kubernetes.io/h2c") => Protocol::H2c,
+        _ => Protocol::Http1,
+    };
+    BackendSpec::Service { cluster, slice_port: port.name.clone().unwrap_or_default().into(), protocol, weight: 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn service(name: &str, metadata: serde_json::Value, spec: serde_json::Value) -> Service {
+        let mut metadata = metadata;
+        metadata["name"] = name.into();
+        metadata["namespace"] = "default".into();
+        serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
+    }
+
+    fn ports() -> serde_json::Value {
+        json!({"ports": [{"name": "admin", "port": 9000}, {"name": "http", "port": 80, "appProtocol": "kubernetes.io/h2c"}]})
+    }
+
+    fn refusal(service: &Service) -> String {
+        let (contribution, problems) = translate(service);
+        assert!(contribution.is_none());
+        problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_personal_service_has_its_labels_in_its_name() {
+        let labels = json!({"labels": {"doorstep.dev/user": "haimaz", "doorstep.dev/class": "integration"}});
+        let (own, _) = translate(&service("haimaz-integration", labels.clone(), ports()));
+        let own = own.unwrap();
+        assert!(matches!(&own.claims, Claims::Personal(key) if key.object_name() == "haimaz-integration"));
+        assert!(
+            matches!(&own.rules[0].backends[0], BackendSpec::Service { protocol: Protocol::H2c, slice_port, .. } if &**slice_port == "http")
+        );
+        assert!(refusal(&service("thief", labels, ports())).contains("whose Service has the name haimaz-integration"));
+        let half = json!({"labels": {"doorstep.dev/user": "haimaz"}});
+        assert!(refusal(&service("haimaz-integration", half, ports())).contains("only one of the labels"));
+        let foreign = json!({"labels": {"doorstep.dev/user": "a-b", "doorstep.dev/class": "integration"}});
+        assert!(refusal(&service("a-b-integration", foreign, ports())).contains("no hyphen"));
+    }
+
+    #[test]
+    fn a_shared_service_loses_only_the_hosts_that_are_none() {
+        let hosts = json!({"annotations": {"doorstep.dev/host": "dg.example.com, *.dg.example.com, -bad", "doorstep.dev/port": "9000"}});
+        let (contribution, problems) = translate(&service("dg", hosts, ports()));
+        let Claims::Named(claims) = contribution.unwrap().claims else { panic!("named") };
+        assert_eq!((claims.len(), problems.len()), (2, 1));
+        let port = json!({"annotations": {"doorstep.dev/host": "a.test", "doorstep.dev/port": "nope"}});
+        assert!(refusal(&service("dg", port, ports())).contains("it has admin, http"));
+        let external = json!({"type": "ExternalName", "externalName": "metadata.google.internal"});
+        let host = json!({"annotations": {"doorstep.dev/host": "a.test"}});
+        assert!(refusal(&service("dg", host, external)).contains("ExternalName"));
+        let long = json!({"annotations": {"doorstep.dev/host": "x".repeat(65_536)}});
+        assert!(refusal(&service("dg", long, ports())).len() < 300);
+    }
+
+    #[test]
+    fn other_services_are_none_of_our_business() {
+        let (contribution, problems) = translate(&service("kubernetes", json!({}), ports()));
+        assert!(contribution.is_none() && problems.is_empty());
+    }
+}

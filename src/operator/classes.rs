@@ -1,0 +1,190 @@
+//! The classes: which are valid, which host pattern is whose, and the status that tells it.
+
+use super::plan::Refusal;
+use super::reconcile::Reconciler;
+use crate::model::{HostPattern, Hostname, did_you_mean, shown};
+use crate::resources::{Class, ConditionType, EnvironmentClass, EnvironmentClassStatus, set_condition};
+use kube::api::{Api, Patch, PatchParams};
+use kube::{Resource, ResourceExt};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// All classes, each with what is to be thought of it.
+#[derive(Debug, Default)]
+pub struct ClassBook {
+    verdicts: BTreeMap<String, (Arc<EnvironmentClass>, Result<Arc<Class>, Refusal>)>,
+}
+
+impl ClassBook {
+    /// Judges `classes` together: where two host patterns could make one host, the older class keeps it.
+    pub fn judge(mut classes: Vec<Arc<EnvironmentClass>>, domain: &Hostname) -> Self {
+        let age = |class: &EnvironmentClass| class.creation_timestamp().map(|time| time.0);
+        classes.sort_by_key(|class| (age(class), class.name_any()));
+        let mut verdicts = BTreeMap::new();
+        let mut kept: Vec<Arc<Class>> = Vec::new();
+        for wire in classes {
+            let verdict = verdict(&wire, &kept, domain);
+            if let Ok(class) = &verdict {
+                kept.push(class.clone());
+            }
+            verdicts.insert(wire.name_any(), (wire, verdict));
+        }
+        Self { verdicts }
+    }
+
+    /// The class `name`, if environments of it can be brought up.
+    pub fn class(&self, name: &str) -> Result<Arc<Class>, Refusal> {
+        match self.verdicts.get(name) {
+            Some((_, Ok(class))) => Ok(class.clone()),
+            Some((_, Err(refusal))) => {
+                let reason = if refusal.reason == "HostPatternTaken" { "HostConflict" } else { refusal.reason };
+                Err(Refusal { reason, message: format!("class {name}: {}", refusal.message) })
+            }
+            None => {
+                let hint = did_you_mean(name, self.verdicts.keys().map(String::as_str));
+                Err(Refusal { reason: "ClassNotFound", message: format!("there is no class {}{hint}", shown(name)) })
+            }
+        }
+    }
+
+    /// Whether environments of `class` may render otherwise by this book than by `before`.
+    pub fn changed_since(&self, before: &Self, class: &str) -> bool {
+        let state = |book: &Self| {
+            let (wire, verdict) = book.verdicts.get(class)?;
+            Some((
+                wire.metadata.uid.clone(),
+                wire.metadata.generation,
+                wire.spec.clone(),
+                verdict.as_ref().err().cloned(),
+            ))
+        };
+        state(self) != state(before)
+    }
+}
+
+fn verdict(wire: &EnvironmentClass, kept: &[Arc<Class>], domain: &Hostname) -> Result<Arc<Class>, Refusal> {
+    let class = Class::try_from(wire);
+    let class = class.map_err(|error| Refusal { reason: "InvalidClass", message: error.to_string() })?;
+    match kept.iter().find(|older| overlap(&older.host, &class.host, domain)) {
+        None => Ok(Arc::new(class)),
+        Some(winner) => {
+            let message = format!(
+                "spec.host: {} could make a host that {} of the older class {} makes too; choose another prefix or zone",
+                class.host, winner.host, winner.name
+            );
+            Err(Refusal { reason: "HostPatternTaken", message })
+        }
+    }
+}
+
+/// Whether two patterns overlap under `domain`. One may name the domain by `{domain}` and the other by its letters.
+fn overlap(a: &HostPattern, b: &HostPattern, domain: &Hostname) -> bool {
+    let whole = |pattern: &HostPattern| pattern.as_str().replace("{domain}", domain.as_str()).parse::<HostPattern>();
+    match (whole(a), whole(b)) {
+        (Ok(a), Ok(b)) => a.overlaps(&b),
+        _ => a.overlaps(b),
+    }
+}
+
+/// Keeps every class's status, whenever the book changes.
+pub async fn keep(reconciler: Arc<Reconciler>, shutdown: CancellationToken) {
+    let mut book = reconciler.classes.subscribe();
+    loop {
+        let current = book.borrow_and_update().clone();
+        let complete = write_all(&reconciler, &current).await;
+        let again = if complete { Duration::from_secs(300) } else { Duration::from_secs(2) };
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            changed = book.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(again) => {}
+        }
+    }
+}
+
+/// Writes the statuses that differ. Returns whether all could be written.
+async fn write_all(reconciler: &Reconciler, book: &ClassBook) -> bool {
+    let api: Api<EnvironmentClass> = Api::all(reconciler.client.clone());
+    let mut complete = true;
+    for (wire, verdict) in book.verdicts.values() {
+        let status = status(wire, verdict.as_ref().err());
+        if wire.metadata.deletion_timestamp.is_some() || wire.status.as_ref() == Some(&status) {
+            continue;
+        }
+        let patch = Patch::Merge(serde_json::json!({ "status": status }));
+        let name = wire.name_any();
+        if let Err(error) = api.patch_status(&name, &PatchParams::default(), &patch).await {
+            complete = complete && is_gone(&error);
+            tracing::warn!(class = name, %error, "the class's status could not be written");
+            continue;
+        }
+        if let Some(refusal) = verdict.as_ref().err() {
+            reconciler.events.warn(&wire.object_ref(&()), refusal.reason, &refusal.message).await;
+        }
+    }
+    complete
+}
+
+fn is_gone(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 404)
+}
+
+fn status(wire: &EnvironmentClass, refusal: Option<&Refusal>) -> EnvironmentClassStatus {
+    let generation = wire.metadata.generation.unwrap_or_default();
+    let mut status = wire.status.clone().unwrap_or_default();
+    status.observed_generation = Some(generation);
+    let said = match refusal {
+        Some(refusal) => (false, refusal.reason, refusal.message.as_str()),
+        None => (true, "Accepted", "environments of this class can be deployed"),
+    };
+    set_condition(&mut status.conditions, ConditionType::Ready, said, generation);
+    status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::operator::shipped::{SHIPPED, parse};
+
+    fn shipped(index: usize, second: i64) -> EnvironmentClass {
+        let mut class = parse(SHIPPED[index].1).unwrap();
+        let time = jiff::Timestamp::from_second(1_000_000_000 + second).unwrap();
+        class.metadata.creation_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(time));
+        class
+    }
+
+    fn domain() -> Hostname {
+        "localhost".parse().unwrap()
+    }
+
+    #[test]
+    fn the_older_class_keeps_a_host_pattern() {
+        let old = shipped(0, 1);
+        let mut new = shipped(1, 2);
+        new.spec.host = "front{user}.int.localhost".to_owned();
+        let book = ClassBook::judge(vec![Arc::new(new), Arc::new(old)], &domain());
+        assert!(book.class("integration").is_ok());
+        let refusal = book.class("staging").unwrap_err();
+        assert_eq!(refusal.reason, "HostConflict");
+        assert!(refusal.message.contains("older class integration"), "{}", refusal.message);
+    }
+
+    #[test]
+    fn an_unknown_class_names_the_nearest() {
+        let book = ClassBook::judge((0..4).map(|i| Arc::new(shipped(i, 1))).collect(), &domain());
+        let refusal = book.class("integraton").unwrap_err();
+        assert_eq!(refusal.reason, "ClassNotFound");
+        assert!(refusal.message.contains("did you mean \"integration\"?"), "{}", refusal.message);
+        for (name, _) in SHIPPED {
+            assert!(book.class(name.trim_end_matches(".yaml")).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_status_is_the_same_when_nothing_changed() {
+        let mut class = shipped(0, 1);
+        class.status = Some(status(&class, None));
+        assert_eq!(status(&class, None), class.status.clone().unwrap());
+    }
+}

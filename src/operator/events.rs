@@ -1,0 +1,47 @@
+//! Events: what a person would want to know, once each.
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::Client;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+
+/// A reason and a note longer than this would be refused by the API server.
+const MAX_NOTE_CHARS: usize = 1000;
+
+/// Publishes events. One that cannot be published is logged: nothing depends on it.
+#[derive(Clone)]
+pub struct Events {
+    recorder: Recorder,
+}
+
+impl Events {
+    /// Events by `doorstep-operator`.
+    pub fn new(client: Client) -> Self {
+        let name = crate::resources::labels::OPERATOR_FIELD_MANAGER;
+        let reporter = Reporter { controller: name.to_owned(), instance: Some(name.to_owned()) };
+        Self { recorder: Recorder::new(client, reporter) }
+    }
+
+    /// Something went as it should.
+    pub async fn tell(&self, about: &ObjectReference, reason: &str, note: &str) {
+        self.publish(EventType::Normal, about, reason, note).await;
+    }
+
+    /// Somebody may have to do something.
+    pub async fn warn(&self, about: &ObjectReference, reason: &str, note: &str) {
+        self.publish(EventType::Warning, about, reason, note).await;
+    }
+
+    async fn publish(&self, type_: EventType, about: &ObjectReference, reason: &str, note: &str) {
+        let event = Event {
+            type_,
+            reason: reason.to_owned(),
+            note: Some(note.chars().take(MAX_NOTE_CHARS).collect()),
+            // Equal events within minutes become one with a count; the recorder compares the action, not the note.
+            action: "Reconcile".to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = self.recorder.publish(&event, about).await {
+            tracing::warn!(reason, object = about.name, %error, "an event could not be written");
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! Why a request goes where it goes, for people. It asks the same table by the same code as the request would.
+
+use super::{HostRoutes, Match, RequestView, Rule, Snapshot};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// How a request is routed, and why.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Explanation {
+    /// The host, canonical.
+    pub host: String,
+    /// The path that was matched.
+    pub path: String,
+    /// The decision in a sentence.
+    pub decision: String,
+    /// The rule that takes the request.
+    pub winner: Option<ExplainedRule>,
+    /// The rules that could have, in the order in which they were asked.
+    pub losers: Vec<Loser>,
+    /// Where the winner leads.
+    pub backends: Vec<ExplainedBackend>,
+    /// The environment whose host it is: `<user>-<class>`.
+    pub environment: Option<String>,
+    /// What is known about that environment.
+    pub environment_state: Option<String>,
+    /// What has no effect, where it concerns this host.
+    pub problems: Vec<String>,
+    /// The generation of the table that was asked.
+    pub generation: u64,
+}
+
+/// A rule, for people.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExplainedRule {
+    /// Its name: source and place.
+    pub name: String,
+    /// The host that it was claimed for.
+    pub host: String,
+    /// What it wants of a request.
+    pub matches: String,
+}
+
+/// A rule that did not get the request.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Loser {
+    /// The rule.
+    #[serde(flatten)]
+    pub rule: ExplainedRule,
+    /// Why it did not.
+    pub reason: String,
+}
+
+/// A cluster of endpoints, for people.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExplainedBackend {
+    /// Namespace, Service and port.
+    pub cluster: String,
+    /// Its share in relation to the others.
+    pub weight: u32,
+    /// Its endpoints.
+    pub endpoints: Vec<ExplainedEndpoint>,
+}
+
+/// An endpoint, for people.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ExplainedEndpoint {
+    /// Address and port.
+    pub address: String,
+    /// The pod behind it.
+    pub pod: Option<String>,
+    /// `ready`, `draining` or `not ready`.
+    pub state: &'static str,
+    /// Whether it may get this request.
+    pub usable: bool,
+}
+
+impl Snapshot {
+    /// How this request would be routed, and why.
+    pub fn explain(&self, request: &RequestView<'_>) -> Explanation {
+        let found = self.find(request);
+        let decided = self.host(request.host);
+        let (winner, decision) = match &found {
+            Match::Rule(rule) => (Some(*rule), format!("{} takes it", rule.name)),
+            Match::NoRule => (None, format!("{} is known, but none of its rules takes this request", request.host)),
+            Match::Personal(key, _) => (
+                None,
+                format!(
+                    "no route: {} belongs to {}'s environment of class {}, which has none",
+                    request.host, key.user, key.class
+                ),
+            ),
+            Match::NoHost => (None, format!("no route: nobody has the host {}", request.host)),
+        };
+        let key = winner.and_then(|rule| rule.environment.clone()).or_else(|| self.personal(request.host));
+        let note = key.as_ref().and_then(|key| self.environment(key));
+        Explanation {
+            host: request.host.to_owned(),
+            path: request.path.to_owned(),
+            decision,
+            winner: winner.zip(decided).map(|(rule, host)| describe(host, rule)),
+            losers: self.losers(request, decided, winner),
+            backends: winner.map(|rule| backends(rule)).unwrap_or_default(),
+            environment: key.as_ref().map(ToString::to_string),
+            environment_state: note.map(|note| format!("{}: {}", note.reason, note.message)),
+            problems: self.problems_at(request.host, key.as_ref().map(|key| key.object_name()).as_deref()),
+            generation: self.generation,
+        }
+    }
+
+    fn losers(
+        &self,
+        request: &RequestView<'_>,
+        decided: Option<&Arc<HostRoutes>>,
+        winner: Option<&Arc<Rule>>,
+    ) -> Vec<Loser> {
+        let mut losers = Vec::new();
+        if let Some(host) = decided {
+            for (rule, mismatch) in
+                host.judged(request).filter(|(rule, _)| winner.is_none_or(|w| !Arc::ptr_eq(w, rule)))
+            {
+                let reason = match (mismatch, winner) {
+                    (Some(mismatch), _) => mismatch.to_string(),
+                    (None, Some(winner)) => {
+                        format!("it matches, but {} ({}) is more specific or older", winner.name, winner.matcher)
+                    }
+                    (None, None) => "it matches".to_owned(),
+                };
+                losers.push(Loser { rule: describe(host, rule), reason });
+            }
+        }
+        let wider = self.wildcards_of(request.host).filter(|host| decided.is_none_or(|d| !Arc::ptr_eq(d, host)));
+        for (host, decided) in wider.filter_map(|host| Some((host, decided?))) {
+            let reason = format!("its host {} is wider than {}", host.host, decided.host);
+            losers.extend(host.rules().iter().map(|rule| Loser { rule: describe(host, rule), reason: reason.clone() }));
+        }
+        losers
+    }
+
+    /// The problems that name this host, and those of the Service that would answer it.
+    fn problems_at(&self, host: &str, service: Option<&str>) -> Vec<String> {
+        let names_host = |problem: &super::Problem| {
+            problem.host.as_ref().is_some_and(|claim| match claim {
+                super::HostClaim::Exact(claimed) => claimed.as_str() == host,
+                super::HostClaim::Wildcard(parent) => {
+                    host.strip_suffix(parent.as_str()).is_some_and(|front| front.ends_with('.'))
+                }
+            })
+        };
+        let of_service = |problem: &super::Problem| service.is_some_and(|name| &*problem.source.name == name);
+        self.problems().filter(|p| names_host(p) || of_service(p)).map(ToString::to_string).collect()
+    }
+}
+
+fn describe(host: &HostRoutes, rule: &Rule) -> ExplainedRule {
+    ExplainedRule { name: rule.name.to_string(), host: host.host.to_string(), matches: rule.matcher.to_string() }
+}
+
+fn backends(rule: &Rule) -> Vec<ExplainedBackend> {
+    let explain = |backend: &super::BackendRef| {
+        let set = backend.cluster.endpoints();
+        let usable = |endpoint: &Arc<super::Endpoint>| set.usable().iter().any(|one| Arc::ptr_eq(one, endpoint));
+        let endpoints = set.all().map(|endpoint| ExplainedEndpoint {
+            address: endpoint.address.to_string(),
+            pod: endpoint.pod.as_ref().map(ToString::to_string),
+            state: endpoint.state.as_str(),
+            usable: usable(endpoint),
+        });
+        ExplainedBackend {
+            cluster: backend.cluster.name.to_string(),
+            weight: backend.weight,
+            endpoints: endpoints.collect(),
+        }
+    };
+    rule.backends.iter().map(explain).collect()
+}

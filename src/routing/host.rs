@@ -1,0 +1,79 @@
+//! The rules of one host, in the order of precedence.
+
+use super::{HostClaim, Mismatch, Problem, ProblemReason, RequestView, Rule};
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+/// The rules of one host. The first that takes a request gets it.
+#[derive(Debug)]
+pub struct HostRoutes {
+    /// The host, as it was claimed.
+    pub host: HostClaim,
+    rules: Box<[Arc<Rule>]>,
+}
+
+impl HostRoutes {
+    /// Sorts `rules` (each with its source's age) and drops those whose match an older source has already; what was
+    /// dropped is returned as problems.
+    pub(super) fn new(host: HostClaim, rules: Vec<(i64, Arc<Rule>)>) -> (Self, Vec<Problem>) {
+        let mut keyed: Vec<_> = rules.into_iter().map(|(created, rule)| (precedence(created, &rule), rule)).collect();
+        keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let mut kept: Vec<Arc<Rule>> = Vec::with_capacity(keyed.len());
+        let mut problems = Vec::new();
+        for (_, rule) in keyed {
+            // Rules with the same match lie side by side, but for those whose lengths alone are equal.
+            let text = rule.matcher.to_string();
+            let older = kept.iter().find(|k| k.name.source != rule.name.source && k.matcher.to_string() == text);
+            match older {
+                Some(older) => problems.push(conflict(&host, &rule, older)),
+                None => kept.push(rule),
+            }
+        }
+        (Self { host, rules: kept.into() }, problems)
+    }
+
+    /// The rule that takes the request.
+    pub fn find(&self, request: &RequestView<'_>) -> Option<&Arc<Rule>> {
+        self.rules.iter().find(|rule| rule.matcher.mismatch(request).is_none())
+    }
+
+    /// The rules in the order of precedence.
+    pub fn rules(&self) -> &[Arc<Rule>] {
+        &self.rules
+    }
+
+    /// Each rule with what it did not like about the request.
+    pub(super) fn judged<'s>(
+        &'s self,
+        request: &'s RequestView<'_>,
+    ) -> impl Iterator<Item = (&'s Arc<Rule>, Option<Mismatch>)> {
+        self.rules.iter().map(|rule| (rule, rule.matcher.mismatch(request)))
+    }
+}
+
+/// The Gateway API's order for HTTPRoute rules: path, method, number of fields, number of query parameters, then the older
+/// source, then its name, then the place in it.
+fn precedence(created: i64, rule: &Rule) -> impl Ord + use<> {
+    let matcher = &rule.matcher;
+    (
+        Reverse(matcher.path.rank()),
+        Reverse(matcher.method.is_some()),
+        Reverse(matcher.headers.len()),
+        Reverse(matcher.query.len()),
+        created,
+        rule.name.clone(),
+    )
+}
+
+fn conflict(host: &HostClaim, loser: &Rule, winner: &Rule) -> Problem {
+    let message = format!(
+        "{host} ({}) is answered by {}, which is older; give this one another host or another match",
+        loser.matcher, winner.name.source
+    );
+    Problem {
+        source: loser.name.source.clone(),
+        host: Some(host.clone()),
+        reason: ProblemReason::HostConflict,
+        message,
+    }
+}

@@ -1,0 +1,377 @@
+//! The index of the one writer: it keeps what every source says and rebuilds only the hosts that a change concerns.
+
+use super::services::Services;
+use super::{
+    BackendRef, BackendSpec, Claims, Cluster, ClusterName, Contribution, EnvironmentNote, HostClaim, HostRoutes,
+    PersonalHosts, PortName, Problem, ProblemReason, Rule, RuleName, RuleSpec, Slice, SliceKey, Snapshot, SourceKey,
+    SourceKind, Table,
+};
+use crate::model::{ClassName, EnvironmentKey, HostPattern, Hostname};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// A class as the index needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClassHosts {
+    /// Its name.
+    pub name: ClassName,
+    /// Its host pattern.
+    pub pattern: HostPattern,
+    /// When it was made, in seconds since 1970: of two whose patterns overlap, the older keeps its own.
+    pub created: i64,
+}
+
+/// The index. All that it is told is in the next [`Routes::publish`]; a change costs what the hosts concerned cost.
+#[derive(Debug)]
+pub struct Routes {
+    domain: Hostname,
+    classes: BTreeMap<ClassName, ClassHosts>,
+    contributions: HashMap<SourceKey, Applied>,
+    claimants: HashMap<HostClaim, BTreeSet<SourceKey>>,
+    services: Services,
+    /// Problems that a host's own rebuilding found, by host; the rest are by source in `own_problems`.
+    host_problems: HashMap<HostClaim, Vec<Problem>>,
+    own_problems: HashMap<SourceKey, Vec<Problem>>,
+    next: Snapshot,
+}
+
+/// A contribution, and what became of it.
+#[derive(Debug)]
+struct Applied {
+    contribution: Contribution,
+    rules: Vec<Arc<Rule>>,
+    hosts: Vec<HostClaim>,
+}
+
+impl Routes {
+    /// An empty index whose class patterns make hosts under `domain`.
+    pub fn new(domain: Hostname) -> Self {
+        Self {
+            domain,
+            classes: BTreeMap::new(),
+            contributions: HashMap::new(),
+            claimants: HashMap::new(),
+            services: Services::default(),
+            host_problems: HashMap::new(),
+            own_problems: HashMap::new(),
+            next: Snapshot::default(),
+        }
+    }
+
+    /// Takes what a source says now, in the place of what it said before.
+    pub fn apply(&mut self, contribution: Contribution) {
+        let source = contribution.source.clone();
+        let mut touched = self.withdraw(&source);
+        let rules = self.compile(&contribution);
+        self.contributions.insert(source.clone(), Applied { contribution, rules, hosts: Vec::new() });
+        touched.extend(self.claim(&source));
+        self.rebuild(touched);
+    }
+
+    /// Forgets a source and its problems.
+    pub fn remove(&mut self, source: &SourceKey) {
+        let touched = self.withdraw(source);
+        self.rebuild(touched);
+        self.set_problems(source, Vec::new());
+    }
+
+    /// Forgets the sources of `kind` that are not among `kept`: what a new, complete list no longer has.
+    pub fn retain(&mut self, kind: SourceKind, kept: &BTreeSet<SourceKey>) {
+        let gone = |source: &&SourceKey| source.kind == kind && !kept.contains(*source);
+        let contributions = self.contributions.keys().filter(gone);
+        let all: Vec<SourceKey> = contributions.chain(self.own_problems.keys().filter(gone)).cloned().collect();
+        for source in all {
+            self.remove(&source);
+        }
+    }
+
+    /// Takes a slice as it is now, or its end (`None`). No rule is touched.
+    pub fn set_slice(&mut self, key: &SliceKey, slice: Option<Slice>) {
+        self.services.set_slice(key, slice);
+    }
+
+    /// Forgets the slices that are not among `kept`.
+    pub fn retain_slices(&mut self, kept: &BTreeSet<SliceKey>) {
+        for key in self.services.slice_keys().iter().filter(|key| !kept.contains(key)) {
+            self.services.set_slice(key, None);
+        }
+    }
+
+    /// Takes all classes as they are now. The hosts of their environments and the reserved zones follow.
+    pub fn set_classes(&mut self, classes: impl IntoIterator<Item = ClassHosts>) {
+        let classes: BTreeMap<_, _> = classes.into_iter().map(|class| (class.name.clone(), class)).collect();
+        if classes == self.classes {
+            return;
+        }
+        self.classes = classes;
+        self.decide_patterns();
+        // Zones and patterns concern every source; classes change seldom.
+        let sources: Vec<SourceKey> = self.contributions.keys().cloned().collect();
+        let mut touched = BTreeSet::new();
+        for source in &sources {
+            touched.extend(self.unclaim(source));
+            touched.extend(self.claim(source));
+        }
+        self.rebuild(touched);
+    }
+
+    /// Takes what is known about an environment.
+    pub fn set_environment(&mut self, note: EnvironmentNote) {
+        if self.next.environments.get(&note.key).is_none_or(|known| **known != note) {
+            self.next.environments.insert(note.key.clone(), Arc::new(note));
+        }
+    }
+
+    /// Forgets an environment.
+    pub fn remove_environment(&mut self, key: &EnvironmentKey) {
+        self.next.environments.remove(key);
+    }
+
+    /// Forgets the environments that are not among `kept`.
+    pub fn retain_environments(&mut self, kept: &BTreeSet<EnvironmentKey>) {
+        let gone: Vec<_> = self.next.environments.keys().filter(|key| !kept.contains(key)).cloned().collect();
+        for key in gone {
+            self.next.environments.remove(&key);
+        }
+    }
+
+    /// Takes the problems that the translation of a source found, in the place of those before.
+    pub fn set_problems(&mut self, source: &SourceKey, problems: Vec<Problem>) {
+        if problems.is_empty() {
+            self.own_problems.remove(source);
+        } else {
+            self.own_problems.insert(source.clone(), problems);
+        }
+        self.gather_problems(source);
+    }
+
+    /// Adds problems that the translation of a source found to those that applying it found.
+    pub fn add_problems(&mut self, source: &SourceKey, problems: Vec<Problem>) {
+        self.own_problems.entry(source.clone()).or_default().extend(problems);
+        self.gather_problems(source);
+    }
+
+    /// Says that the lists of every kind were complete.
+    pub fn mark_complete(&mut self) {
+        self.next.complete = true;
+    }
+
+    /// The table as it is now.
+    pub fn snapshot(&mut self) -> Arc<Snapshot> {
+        self.next.generation += 1;
+        Arc::new(self.next.clone())
+    }
+
+    /// Makes all that was told visible to every reader of `table`; gives the generation.
+    pub fn publish(&mut self, table: &Table) -> u64 {
+        table.store(self.snapshot());
+        self.next.generation
+    }
+
+    /// Of patterns that may make the same host, the oldest keeps its own (by name, if of one age).
+    fn decide_patterns(&mut self) {
+        let mut by_age: Vec<&ClassHosts> = self.classes.values().collect();
+        by_age.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
+        let mut kept: Vec<PersonalHosts> = Vec::new();
+        let mut problems: Vec<(SourceKey, Vec<Problem>)> = Vec::new();
+        for class in by_age {
+            let source = class_source(&class.name);
+            let refuse = |reason, message| Problem { source: source.clone(), host: None, reason, message };
+            let older = kept.iter().find(|older| older.pattern.overlaps(&class.pattern));
+            let found = match (older, class.pattern.zone(&self.domain)) {
+                (Some(older), _) => vec![refuse(
+                    ProblemReason::HostPatternTaken,
+                    format!(
+                        "the host pattern {} may make hosts of class {}, which is older and has {}; give this class a pattern of its own",
+                        class.pattern, older.class, older.pattern
+                    ),
+                )],
+                (None, Err(error)) => vec![refuse(ProblemReason::Invalid, error.to_string())],
+                (None, Ok(zone)) => {
+                    let (pattern, domain) = (class.pattern.clone(), self.domain.clone());
+                    kept.push(PersonalHosts { class: class.name.clone(), pattern, domain, zone });
+                    Vec::new()
+                }
+            };
+            problems.push((source, found));
+        }
+        let before = self.own_problems.keys().filter(|source| source.kind == SourceKind::Class);
+        let gone: Vec<_> =
+            before.filter(|source| !problems.iter().any(|(known, _)| known == *source)).cloned().collect();
+        self.next.patterns = kept.into();
+        problems.extend(gone.into_iter().map(|source| (source, Vec::new())));
+        for (source, found) in problems {
+            self.set_problems(&source, found);
+        }
+    }
+
+    /// Takes a contribution out; gives the hosts concerned.
+    fn withdraw(&mut self, source: &SourceKey) -> BTreeSet<HostClaim> {
+        let touched = self.unclaim(source);
+        self.contributions.remove(source);
+        touched
+    }
+
+    fn unclaim(&mut self, source: &SourceKey) -> BTreeSet<HostClaim> {
+        let Some(applied) = self.contributions.get_mut(source) else { return BTreeSet::new() };
+        let hosts: BTreeSet<HostClaim> = std::mem::take(&mut applied.hosts).into_iter().collect();
+        for host in &hosts {
+            if let Some(claimants) = self.claimants.get_mut(host) {
+                claimants.remove(source);
+                if claimants.is_empty() {
+                    self.claimants.remove(host);
+                }
+            }
+        }
+        hosts
+    }
+
+    /// Gives a source the hosts that it may have; gives these hosts. What it may not have becomes its problems.
+    fn claim(&mut self, source: &SourceKey) -> BTreeSet<HostClaim> {
+        let Some(applied) = self.contributions.get(source) else { return BTreeSet::new() };
+        let (hosts, problems) = self.granted(&applied.contribution);
+        for host in &hosts {
+            self.claimants.entry(host.clone()).or_default().insert(source.clone());
+        }
+        if let Some(applied) = self.contributions.get_mut(source) {
+            applied.hosts.clone_from(&hosts);
+        }
+        self.set_problems(source, problems);
+        hosts.into_iter().collect()
+    }
+
+    /// The hosts that a contribution gets, and what it does not get.
+    fn granted(&self, contribution: &Contribution) -> (Vec<HostClaim>, Vec<Problem>) {
+        let refuse = |host: Option<HostClaim>, reason, message| Problem {
+            source: contribution.source.clone(),
+            host,
+            reason,
+            message,
+        };
+        match &contribution.claims {
+            Claims::Personal(key) => {
+                let hosts = self.next.patterns.iter().find(|hosts| hosts.class == key.class);
+                match hosts.map(|hosts| hosts.pattern.host(&key.user, &self.domain)) {
+                    Some(Ok(host)) => (vec![HostClaim::Exact(host)], Vec::new()),
+                    Some(Err(error)) => (Vec::new(), vec![refuse(None, ProblemReason::Invalid, error.to_string())]),
+                    None => {
+                        let message = format!("there is no valid class {}, so {key} has no host", key.class);
+                        (Vec::new(), vec![refuse(None, ProblemReason::ClassUnknown, message)])
+                    }
+                }
+            }
+            Claims::Named(claims) => {
+                let reserved = |claim: &HostClaim| self.next.patterns.iter().find(|hosts| claim.touches(&hosts.zone));
+                let (mut granted, mut refused) = (Vec::new(), Vec::new());
+                for claim in claims {
+                    match reserved(claim) {
+                        None => granted.push(claim.clone()),
+                        Some(hosts) => refused.push(refuse(
+                            Some(claim.clone()),
+                            ProblemReason::HostReserved,
+                            format!(
+                                "{claim} touches the zone {}, which belongs to the environments of class {}; choose a host outside of it",
+                                hosts.zone, hosts.class
+                            ),
+                        )),
+                    }
+                }
+                (granted, refused)
+            }
+        }
+    }
+
+    fn compile(&mut self, contribution: &Contribution) -> Vec<Arc<Rule>> {
+        let environment = match &contribution.claims {
+            Claims::Personal(key) => Some(key.clone()),
+            Claims::Named(_) => None,
+        };
+        let mut rules = Vec::with_capacity(contribution.rules.len());
+        for (index, spec) in contribution.rules.iter().enumerate() {
+            let backends = self.backends(spec);
+            if backends.is_empty() {
+                continue;
+            }
+            rules.push(Arc::new(Rule {
+                name: RuleName { source: contribution.source.clone(), index },
+                matcher: spec.matcher.clone(),
+                backends: backends.into(),
+                timeouts: spec.timeouts,
+                environment: environment.clone(),
+            }));
+        }
+        rules
+    }
+
+    fn backends(&mut self, spec: &RuleSpec) -> Vec<BackendRef> {
+        let resolve = |backend: &BackendSpec| match backend {
+            BackendSpec::Service { cluster, slice_port, protocol, weight } => {
+                BackendRef { cluster: self.services.cluster(cluster, slice_port, *protocol), weight: *weight }
+            }
+            BackendSpec::Address { address, protocol, weight } => {
+                BackendRef { cluster: fixed(*address, *protocol), weight: *weight }
+            }
+        };
+        spec.backends.iter().map(resolve).collect()
+    }
+
+    fn rebuild(&mut self, hosts: BTreeSet<HostClaim>) {
+        for host in hosts {
+            let claimants = self.claimants.get(&host).into_iter().flatten();
+            let applied = claimants.filter_map(|source| self.contributions.get(source));
+            let rules: Vec<_> = applied
+                .flat_map(|applied| applied.rules.iter().map(|rule| (applied.contribution.created, rule.clone())))
+                .collect();
+            let (routes, problems) = match rules.is_empty() {
+                true => (None, Vec::new()),
+                false => {
+                    let (routes, problems) = HostRoutes::new(host.clone(), rules);
+                    (Some(Arc::new(routes)), problems)
+                }
+            };
+            self.next.set_host(&host, routes);
+            self.set_host_problems(&host, problems);
+        }
+    }
+
+    fn set_host_problems(&mut self, host: &HostClaim, problems: Vec<Problem>) {
+        let sources: BTreeSet<SourceKey> = problems.iter().map(|problem| problem.source.clone()).collect();
+        let before = match problems.is_empty() {
+            true => self.host_problems.remove(host),
+            false => self.host_problems.insert(host.clone(), problems),
+        };
+        let concerned: BTreeSet<SourceKey> =
+            before.into_iter().flatten().map(|problem| problem.source).chain(sources).collect();
+        for source in concerned {
+            self.gather_problems(&source);
+        }
+    }
+
+    /// Puts together what is known to be wrong with a source.
+    fn gather_problems(&mut self, source: &SourceKey) {
+        let own = self.own_problems.get(source).into_iter().flatten();
+        let hosts = self.contributions.get(source).into_iter().flat_map(|applied| &applied.hosts);
+        let of_hosts = hosts.filter_map(|host| self.host_problems.get(host)).flatten();
+        let all: Arc<[Problem]> = own.chain(of_hosts.filter(|problem| problem.source == *source)).cloned().collect();
+        if all.is_empty() {
+            self.next.problems.remove(source);
+        } else {
+            self.next.problems.insert(source.clone(), all);
+        }
+    }
+}
+
+/// The source under which a class's problems are kept.
+fn class_source(class: &ClassName) -> SourceKey {
+    SourceKey { kind: SourceKind::Class, namespace: "".into(), name: class.as_str().into() }
+}
+
+/// A cluster of one address that never changes.
+fn fixed(address: std::net::SocketAddr, protocol: super::Protocol) -> Arc<Cluster> {
+    let service = address.ip().to_string().into();
+    let name = ClusterName { namespace: "".into(), service, port: PortName::Number(address.port()) };
+    let cluster = Cluster::new(name, protocol);
+    let state = super::EndpointState::Ready;
+    cluster.replace([super::Endpoint { address, pod: None, state, load: Arc::default() }]);
+    Arc::new(cluster)
+}

@@ -1,0 +1,113 @@
+//! The clusters in use, and the slices that feed them.
+
+use super::{Cluster, ClusterName, Endpoint, Protocol, Slice, SliceKey};
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+
+/// A Service: namespace and name.
+type ServiceKey = (Box<str>, Box<str>);
+
+/// Every cluster that some rule leads to, and every slice that the cluster told of.
+#[derive(Debug, Default)]
+pub(super) struct Services {
+    /// Weak: a cluster lives as long as a rule, here or in a snapshot that a request still holds, leads to it.
+    clusters: HashMap<ServiceKey, Vec<KnownCluster>>,
+    slices: HashMap<SliceKey, Slice>,
+    of_service: HashMap<ServiceKey, BTreeSet<SliceKey>>,
+}
+
+#[derive(Debug)]
+struct KnownCluster {
+    slice_port: Box<str>,
+    protocol: Protocol,
+    cluster: Weak<Cluster>,
+}
+
+impl Services {
+    /// The cluster of that name, with its endpoints as they are known now.
+    pub(super) fn cluster(&mut self, name: &ClusterName, slice_port: &str, protocol: Protocol) -> Arc<Cluster> {
+        let service = (name.namespace.clone(), name.service.clone());
+        let known = self.clusters.entry(service.clone()).or_default();
+        known.retain(|known| known.cluster.strong_count() > 0);
+        let same = known.iter().filter(|known| known.protocol == protocol && &*known.slice_port == slice_port);
+        if let Some(cluster) = same.filter_map(|known| known.cluster.upgrade()).find(|cluster| cluster.name == *name) {
+            return cluster;
+        }
+        let cluster = Arc::new(Cluster::new(name.clone(), protocol));
+        let weak = Arc::downgrade(&cluster);
+        known.push(KnownCluster { slice_port: slice_port.into(), protocol, cluster: weak });
+        cluster.replace(self.endpoints(&service, slice_port));
+        cluster
+    }
+
+    /// Takes a slice as it is now, or its end. The clusters of its service get their new endpoints at once.
+    pub(super) fn set_slice(&mut self, key: &SliceKey, slice: Option<Slice>) {
+        let service = |slice: &Slice| (key.namespace.clone(), slice.service.clone());
+        let before = self.slices.remove(key);
+        let old = before.as_ref().map(&service);
+        if let Some(old) = &old
+            && let Some(slices) = self.of_service.get_mut(old)
+        {
+            slices.remove(key);
+            if slices.is_empty() {
+                self.of_service.remove(old);
+            }
+        }
+        let new = slice.as_ref().map(&service);
+        if let (Some(slice), Some(new)) = (slice, &new) {
+            self.of_service.entry(new.clone()).or_default().insert(key.clone());
+            self.slices.insert(key.clone(), slice);
+        }
+        for service in [old.filter(|old| Some(old) != new.as_ref()), new].into_iter().flatten() {
+            self.refresh(&service);
+        }
+    }
+
+    /// The keys of all slices.
+    pub(super) fn slice_keys(&self) -> Vec<SliceKey> {
+        self.slices.keys().cloned().collect()
+    }
+
+    fn refresh(&mut self, service: &ServiceKey) {
+        let known = self.clusters.get(service);
+        let live: Vec<_> = known
+            .into_iter()
+            .flatten()
+            .filter_map(|known| Some((known.cluster.upgrade()?, known.slice_port.clone())))
+            .collect();
+        if live.is_empty() {
+            self.clusters.remove(service);
+        }
+        for (cluster, slice_port) in live {
+            cluster.replace(self.endpoints(service, &slice_port));
+        }
+    }
+
+    /// The endpoints of a service's port; an address that two slices have counts once, in its better state.
+    fn endpoints(&self, service: &ServiceKey, slice_port: &str) -> Vec<Endpoint> {
+        let slices = self.of_service.get(service).into_iter().flatten().filter_map(|key| self.slices.get(key));
+        let mut found: Vec<Endpoint> = Vec::new();
+        let mut places: HashMap<SocketAddr, usize> = HashMap::new();
+        for slice in slices {
+            let Some((_, port)) = slice.ports.iter().find(|(name, _)| &**name == slice_port) else { continue };
+            for address in &slice.addresses {
+                let endpoint = Endpoint {
+                    address: SocketAddr::new(address.ip, *port),
+                    pod: address.pod.clone(),
+                    state: address.state,
+                    load: Arc::default(),
+                };
+                match places.get(&endpoint.address).and_then(|place| found.get_mut(*place)) {
+                    Some(known) if endpoint.state < known.state => *known = endpoint,
+                    Some(_) => {}
+                    None => {
+                        places.insert(endpoint.address, found.len());
+                        found.push(endpoint);
+                    }
+                }
+            }
+        }
+        found
+    }
+}

@@ -1,0 +1,338 @@
+//! Tests of the route table: its rules one by one, and against the obvious thing.
+
+use super::*;
+use crate::model::{EnvironmentKey, Hostname};
+use http::{HeaderMap, HeaderName, Method};
+use proptest::prelude::*;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+fn source(name: &str) -> SourceKey {
+    SourceKey { kind: SourceKind::Service, namespace: "default".into(), name: name.into() }
+}
+
+fn backend(name: &str) -> BackendSpec {
+    let cluster = ClusterName { namespace: "default".into(), service: name.into(), port: PortName::Number(80) };
+    BackendSpec::Service { cluster, slice_port: "http".into(), protocol: Protocol::Http1, weight: 1 }
+}
+
+fn rule(name: &str, matcher: Matcher) -> RuleSpec {
+    RuleSpec { matcher, backends: vec![backend(name)], timeouts: Timeouts::default() }
+}
+
+fn named(name: &str, created: i64, hosts: &[&str], matchers: Vec<Matcher>) -> Contribution {
+    let claims = hosts.iter().map(|host| HostClaim::parse(host).unwrap()).collect();
+    let rules = matchers.into_iter().map(|matcher| rule(name, matcher)).collect();
+    Contribution { source: source(name), created, claims: Claims::Named(claims), rules }
+}
+
+fn personal(name: &str) -> Contribution {
+    let key = EnvironmentKey::from_object_name(name).unwrap();
+    let rules = vec![rule(name, Matcher::any())];
+    Contribution { source: source(name), created: 0, claims: Claims::Personal(key), rules }
+}
+
+fn class(name: &str, pattern: &str, created: i64) -> ClassHosts {
+    ClassHosts { name: name.parse().unwrap(), pattern: pattern.parse().unwrap(), created }
+}
+
+fn routes() -> Routes {
+    let mut routes = Routes::new("example.com".parse().unwrap());
+    routes.set_classes([
+        class("integration", "front{user}.int.{domain}", 1),
+        class("production", "front{user}.prod.{domain}", 1),
+        class("production-2", "front{user}-2.prod.{domain}", 1),
+    ]);
+    routes
+}
+
+fn found(snapshot: &Snapshot, host: &str, path: &str) -> Option<String> {
+    let (method, headers) = (Method::GET, HeaderMap::new());
+    match snapshot.find(&RequestView { host, path, query: None, method: &method, headers: &headers }) {
+        Match::Rule(rule) => Some(rule.name.source.name.to_string()),
+        Match::NoRule | Match::Personal(..) | Match::NoHost => None,
+    }
+}
+
+fn path(path: &str) -> Matcher {
+    Matcher { path: PathMatch::prefix(path), ..Matcher::any() }
+}
+
+#[test]
+fn a_personal_host_comes_from_the_pattern_of_its_class() {
+    let mut routes = routes();
+    routes.apply(personal("haimaz-integration"));
+    routes.apply(personal("haimaz-production-2"));
+    let table = routes.snapshot();
+    assert_eq!(found(&table, "fronthaimaz.int.example.com", "/x").as_deref(), Some("haimaz-integration"));
+    assert_eq!(found(&table, "fronthaimaz-2.prod.example.com", "/").as_deref(), Some("haimaz-production-2"));
+    assert_eq!(found(&table, "fronthaimaz.prod.example.com", "/"), None);
+    assert_eq!(table.personal("fronthaimaz.prod.example.com").unwrap().to_string(), "haimaz-production");
+    // The pattern changes, and the host with it.
+    routes.set_classes([class("integration", "{user}.x.{domain}", 1)]);
+    let table = routes.snapshot();
+    assert_eq!(found(&table, "fronthaimaz.int.example.com", "/"), None);
+    assert_eq!(found(&table, "haimaz.x.example.com", "/").as_deref(), Some("haimaz-integration"));
+    assert_eq!(table.problems_of(&source("haimaz-production-2"))[0].reason, ProblemReason::ClassUnknown);
+}
+
+#[test]
+fn nobody_claims_a_host_in_a_reserved_zone() {
+    let mut routes = routes();
+    let hosts =
+        ["fronthaimaz.int.example.com", "x.int.example.com", "*.int.example.com", "*.example.com", "ok.example.com"];
+    routes.apply(named("thief", 0, &hosts, vec![Matcher::any()]));
+    routes.apply(personal("haimaz-integration"));
+    let table = routes.snapshot();
+    assert_eq!(found(&table, "fronthaimaz.int.example.com", "/").as_deref(), Some("haimaz-integration"));
+    assert_eq!(found(&table, "ok.example.com", "/").as_deref(), Some("thief"));
+    let problems = table.problems_of(&source("thief"));
+    assert_eq!(problems.len(), 4, "{problems:?}");
+    assert!(problems.iter().all(|problem| problem.reason == ProblemReason::HostReserved));
+}
+
+#[test]
+fn the_older_of_two_classes_keeps_its_hosts() {
+    let mut routes = routes();
+    routes
+        .set_classes([class("younger", "front{user}.int.{domain}", 9), class("older", "fronta{user}.int.{domain}", 3)]);
+    routes.apply(personal("x-older"));
+    routes.apply(personal("x-younger"));
+    let table = routes.snapshot();
+    assert_eq!(found(&table, "frontax.int.example.com", "/").as_deref(), Some("x-older"));
+    let problem = table.problems().find(|problem| problem.reason == ProblemReason::HostPatternTaken).unwrap();
+    assert!(problem.message.contains("class older") && &*problem.source.name == "younger", "{problem}");
+}
+
+#[test]
+fn the_older_source_wins_and_the_younger_takes_over_when_it_goes() {
+    let mut routes = routes();
+    routes.apply(named("young", 9, &["a.test"], vec![Matcher::any(), path("/own")]));
+    routes.apply(named("old", 3, &["a.test"], vec![Matcher::any()]));
+    let table = routes.snapshot();
+    assert_eq!(found(&table, "a.test", "/").as_deref(), Some("old"));
+    assert_eq!(found(&table, "a.test", "/own").as_deref(), Some("young"));
+    let problems = table.problems_of(&source("young"));
+    assert!(problems.len() == 1 && problems[0].message.contains("default/old"), "{problems:?}");
+    routes.remove(&source("old"));
+    let table = routes.snapshot();
+    assert_eq!(found(&table, "a.test", "/").as_deref(), Some("young"));
+    assert_eq!(table.problems().count(), 0);
+}
+
+#[test]
+fn wildcards_take_every_depth_and_the_longest_wins() {
+    let mut routes = routes();
+    routes.apply(named("wide", 0, &["*.test"], vec![Matcher::any()]));
+    routes.apply(named("narrow", 0, &["*.a.test"], vec![Matcher::any()]));
+    routes.apply(named("exact", 0, &["x.a.test"], vec![path("/only")]));
+    let table = routes.snapshot();
+    assert_eq!(found(&table, "b.test", "/").as_deref(), Some("wide"));
+    assert_eq!(found(&table, "y.z.a.test", "/").as_deref(), Some("narrow"));
+    assert_eq!(found(&table, "x.a.test", "/only").as_deref(), Some("exact"));
+    assert_eq!(found(&table, "x.a.test", "/"), None, "the most specific host decides alone");
+    assert_eq!(found(&table, "test", "/"), None);
+}
+
+#[test]
+fn an_endpoint_change_reaches_a_snapshot_that_a_request_holds() {
+    let mut routes = routes();
+    routes.apply(personal("haimaz-integration"));
+    let table = routes.snapshot();
+    let key = SliceKey { namespace: "default".into(), name: "haimaz-integration-x".into() };
+    let slice = |ips: &[(&str, EndpointState)]| Slice {
+        service: "haimaz-integration".into(),
+        ports: vec![("http".into(), 8080)],
+        addresses: ips
+            .iter()
+            .map(|(ip, state)| SliceAddress { ip: ip.parse().unwrap(), pod: None, state: *state })
+            .collect(),
+    };
+    let usable = || -> Vec<String> {
+        let host = table.host("fronthaimaz.int.example.com").unwrap();
+        let set = host.rules()[0].backends[0].cluster.endpoints();
+        set.usable().iter().map(|endpoint| endpoint.address.to_string()).collect()
+    };
+    assert!(usable().is_empty());
+    routes.set_slice(&key, Some(slice(&[("10.0.0.1", EndpointState::Draining)])));
+    assert_eq!(usable(), ["10.0.0.1:8080"], "draining ones serve while none is ready");
+    routes.set_slice(&key, Some(slice(&[("10.0.0.1", EndpointState::Draining), ("10.0.0.2", EndpointState::Ready)])));
+    assert_eq!(usable(), ["10.0.0.2:8080"]);
+    routes.retain_slices(&BTreeSet::new());
+    assert!(usable().is_empty());
+}
+
+#[test]
+fn a_regular_expression_takes_whole_paths_with_each_alternative() {
+    let mut routes = routes();
+    let regex = Matcher { path: PathMatch::Regex(whole("/a|/b").unwrap()), ..Matcher::any() };
+    routes.apply(named("regex", 0, &["a.test"], vec![regex]));
+    let table = routes.snapshot();
+    assert!(found(&table, "a.test", "/b").is_some());
+    assert!(found(&table, "a.test", "/bx").is_none() && found(&table, "a.test", "/x/b").is_none());
+    assert!(whole("a)(b").is_err(), "well-formed only inside of the group");
+}
+
+#[test]
+fn explain_gives_each_loser_its_reason() {
+    let mut routes = routes();
+    let post = Matcher { method: Some(Method::POST), ..path("/cart") };
+    routes.apply(named("shop", 0, &["a.test"], vec![Matcher::any(), path("/cart"), post]));
+    routes.apply(named("wide", 0, &["*.test"], vec![Matcher::any()]));
+    let (method, headers) = (Method::GET, HeaderMap::new());
+    let request = RequestView { host: "a.test", path: "/cart/1", query: None, method: &method, headers: &headers };
+    let told = routes.snapshot().explain(&request);
+    assert_eq!(told.winner.unwrap().matches, "path under /cart");
+    let reasons: Vec<&str> = told.losers.iter().map(|loser| loser.reason.as_str()).collect();
+    assert_eq!(reasons.len(), 3, "{reasons:?}");
+    assert!(reasons[0].contains("method") && reasons[1].contains("more specific") && reasons[2].contains("wider"));
+}
+
+/// A small world in which rules meet often.
+fn matcher() -> impl Strategy<Value = Matcher> {
+    let value = prop_oneof![Just("1"), Just("2")];
+    let exact = |value: &str| ValueMatch::Exact(value.into());
+    let path = prop_oneof![
+        prop_oneof![Just("/"), Just("/a"), Just("/a/b"), Just("/ab")].prop_map(PathMatch::prefix),
+        prop_oneof![Just("/a"), Just("/a/b")].prop_map(|path| PathMatch::Exact(path.into())),
+        prop_oneof![Just("/a.*"), Just("/.b|/a")].prop_map(|regex| PathMatch::Regex(whole(regex).unwrap())),
+    ];
+    let header = prop::option::of(value.clone());
+    let query = prop::option::of(value);
+    let method = prop::option::of(prop_oneof![Just(Method::GET), Just(Method::POST)]);
+    (path, method, header, query).prop_map(move |(path, method, header, query)| Matcher {
+        path,
+        method,
+        headers: header.map(|v| (HeaderName::from_static("x-a"), exact(v))).into_iter().collect(),
+        query: query.map(|v| ("q".into(), exact(v))).into_iter().collect(),
+    })
+}
+
+fn contribution() -> impl Strategy<Value = Contribution> {
+    let hosts = prop::collection::btree_set(
+        prop_oneof![Just("a.test"), Just("x.a.test"), Just("*.test"), Just("*.a.test")],
+        1..3,
+    );
+    (0..4_usize, 0..3_i64, hosts, prop::collection::vec(matcher(), 1..4)).prop_map(
+        |(name, created, hosts, matchers)| {
+            named(&format!("s{name}"), created, &hosts.into_iter().collect::<Vec<_>>(), matchers)
+        },
+    )
+}
+
+#[derive(Debug, Clone)]
+enum Change {
+    Apply(Contribution),
+    Remove(usize),
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    prop_oneof![3 => contribution().prop_map(Change::Apply), 1 => (0..4_usize).prop_map(Change::Remove)]
+}
+
+/// The obvious thing: look at every rule of every source, keep those that take the request, and compare them by the words of
+/// the Gateway API.
+fn oracle(contributions: &[Contribution], request: &RequestView<'_>) -> Option<(SourceKey, usize)> {
+    let takes = |claim: &HostClaim| match claim {
+        HostClaim::Exact(host) => (host.as_str() == request.host).then_some(usize::MAX),
+        HostClaim::Wildcard(parent) => request.host.ends_with(&format!(".{parent}")).then_some(parent.as_str().len()),
+    };
+    let claims = |c: &Contribution| match &c.claims {
+        Claims::Named(claims) => claims.clone(),
+        Claims::Personal(_) => Vec::new(),
+    };
+    let widest = contributions.iter().flat_map(claims).filter_map(|claim| takes(&claim)).max()?;
+    let mut best: Option<((bool, u8, usize, bool, usize, usize), i64, SourceKey, usize)> = None;
+    for one in contributions.iter().filter(|c| claims(c).iter().any(|claim| takes(claim) == Some(widest))) {
+        for (index, spec) in one.rules.iter().enumerate().filter(|(_, spec)| spec.matcher.mismatch(request).is_none()) {
+            let m = &spec.matcher;
+            let (kind, length) = match &m.path {
+                PathMatch::Exact(path) => (2, path.len()),
+                PathMatch::Regex(regex) => (1, regex.as_str().len()),
+                PathMatch::Prefix(path) => (0, path.len()),
+            };
+            let rank = (true, kind, length, m.method.is_some(), m.headers.len(), m.query.len());
+            let candidate = (rank, one.created, one.source.clone(), index);
+            let better = best.as_ref().is_none_or(|b| {
+                candidate.0 > b.0 || (candidate.0 == b.0 && (candidate.1, &candidate.2, candidate.3) < (b.1, &b.2, b.3))
+            });
+            if better {
+                best = Some(candidate);
+            }
+        }
+    }
+    best.map(|(_, _, source, index)| (source, index))
+}
+
+fn every_request(mut visit: impl FnMut(&RequestView<'_>)) {
+    for host in ["a.test", "x.a.test", "y.x.a.test", "b.test", "other"] {
+        for path in ["/", "/a", "/a/b", "/ab", "/xb", "/a/b/c"] {
+            for method in [Method::GET, Method::POST] {
+                for query in [None, Some("q=1"), Some("p=1&q=2")] {
+                    for header in [None, Some("1")] {
+                        let mut headers = HeaderMap::new();
+                        if let Some(value) = header {
+                            headers.insert("x-a", value.parse().unwrap());
+                        }
+                        visit(&RequestView { host, path, query, method: &method, headers: &headers });
+                    }
+                }
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    /// Whatever came and went, the table decides as a look at everything would, and `explain` says the same.
+    #[test]
+    fn the_table_agrees_with_the_oracle(changes in prop::collection::vec(change(), 1..12)) {
+        let mut routes = routes();
+        let mut present: Vec<Contribution> = Vec::new();
+        for change in changes {
+            match change {
+                Change::Apply(contribution) => {
+                    present.retain(|known| known.source != contribution.source);
+                    present.push(contribution.clone());
+                    routes.apply(contribution);
+                }
+                Change::Remove(name) => {
+                    let gone = source(&format!("s{name}"));
+                    present.retain(|known| known.source != gone);
+                    routes.remove(&gone);
+                }
+            }
+        }
+        let table = routes.snapshot();
+        let mut from_scratch = self::routes();
+        present.iter().for_each(|contribution| from_scratch.apply(contribution.clone()));
+        let scratch = from_scratch.snapshot();
+        prop_assert_eq!(table.problems().collect::<Vec<_>>(), scratch.problems().collect::<Vec<_>>());
+        every_request(|request| {
+            let name = |rule: &Arc<Rule>| (rule.name.source.clone(), rule.name.index);
+            let found = match table.find(request) {
+                Match::Rule(rule) => Some(name(rule)),
+                Match::NoRule | Match::Personal(..) | Match::NoHost => None,
+            };
+            assert_eq!(found, oracle(&present, request), "{request:?}");
+            let explained = table.explain(request).winner.map(|winner| winner.name);
+            let expected = found.map(|(source, index)| RuleName { source, index }.to_string());
+            assert_eq!(explained, expected);
+        });
+    }
+
+    /// Hosts of two users never meet, whatever their ids are.
+    #[test]
+    fn no_two_users_have_one_host(a in "[a-z0-9]{1,32}", b in "[a-z0-9]{1,32}") {
+        let domain: Hostname = "example.com".parse().unwrap();
+        let patterns = ["front{user}.prod.{domain}", "front{user}-2.prod.{domain}"].map(|p| p.parse::<crate::model::HostPattern>().unwrap());
+        let mut seen = std::collections::BTreeMap::new();
+        for user in BTreeSet::from([a, b]) {
+            for pattern in &patterns {
+                let host = pattern.host(&user.parse().unwrap(), &domain).unwrap();
+                prop_assert!(seen.insert(host, user.clone()).is_none());
+            }
+        }
+    }
+}

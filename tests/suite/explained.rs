@@ -1,0 +1,61 @@
+//! `explain` says what the gateway then does.
+
+use crate::harness::{Doorstep, texts};
+use serde_json::Value;
+
+#[test]
+fn explain_names_winner_losers_pods_and_certificate_and_agrees_with_the_gateway() {
+    let folder = tempfile::tempdir().unwrap();
+    let routes = folder.path().join("routes.yaml");
+    std::fs::write(
+        &routes,
+        r#"
+routes:
+- hosts: [shop.example.test]
+  rules:
+  - match: {path: {prefix: /}}
+    backends: [{address: "127.0.0.1:1"}]
+  - match: {path: {prefix: /cart}, method: POST}
+    backends: [{address: "127.0.0.1:2"}]
+  - match: {path: {exact: /cart}, headers: {x-beta: "yes"}}
+    backends: [{address: "127.0.0.1:3"}]
+"#,
+    )
+    .unwrap();
+    let doorstep = Doorstep::start_with(&["--routes", routes.to_str().unwrap()]);
+    let url = doorstep.deploy("haimaz", "integration", "1");
+
+    let explained = doorstep.cli_ok(&["explain", &url]);
+    for part in ["Service default/haimaz-integration", "haimaz-integration-deployment-", "127."] {
+        assert!(explained.contains(part), "no {part} in {explained}");
+    }
+    let secure = doorstep.secure_url("fronthaimaz.int.localhost", "/");
+    let explained = doorstep.cli_ok(&["explain", &secure]);
+    assert!(explained.contains("*.int.localhost"), "the certificate is not named: {explained}");
+    let served = doorstep.curl_output(&["-v", "--http1.1", &secure]);
+    assert!(texts(&served).1.contains("*.int.localhost"), "{:?}", texts(&served));
+
+    // Each of these leads to a port where nobody listens; the access of the gateway names the endpoint that it tried.
+    for (arguments, curl, port) in [
+        (&[][..], &[][..], 1),
+        (&["-X", "POST"], &["-X", "POST"], 2),
+        (&["-H", "X-Beta: yes"], &["-H", "X-Beta: yes"], 3),
+    ] {
+        let explained =
+            doorstep.cli_ok(&[&["explain", "http://shop.example.test/cart", "-o", "json"], arguments].concat());
+        let explained: Value = serde_json::from_str(&explained).unwrap();
+        let winner = explained["winner"].to_string();
+        assert!(explained.to_string().contains(&format!("127.0.0.1:{port}")), "{explained}");
+        assert!(!winner.is_empty() && explained["losers"].as_array().is_some_and(|l| l.len() == 2), "{explained}");
+        for loser in explained["losers"].as_array().unwrap() {
+            assert!(loser["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{loser}");
+        }
+        let host = format!("shop.example.test:{}:127.0.0.1", doorstep.http.port());
+        let target = doorstep.url("shop.example.test", "/cart");
+        let answer = doorstep.curl(&[&["--resolve", &host, &target], curl].concat());
+        assert!(answer.contains(&format!("127.0.0.1:{port}")), "the gateway tried another one: {answer}");
+    }
+    let nobody = doorstep.cli_ok(&["explain", "http://nobody.example.test/"]);
+    assert!(nobody.contains("no route"), "{nobody}");
+    doorstep.stop();
+}
