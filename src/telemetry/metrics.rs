@@ -20,7 +20,11 @@ const TABLE_PROBLEMS: &str = "doorstep_table_problems";
 fn describe_table() {
     describe_gauge!(TABLE_GENERATION, Unit::Count, "How often a route table was published");
     describe_gauge!(TABLE_HOSTS, Unit::Count, "Hosts in the published route table");
-    describe_gauge!(TABLE_PROBLEMS, Unit::Count, "Sources, or parts of them, that are not in the table; explain says why");
+    describe_gauge!(
+        TABLE_PROBLEMS,
+        Unit::Count,
+        "Sources, or parts of them, that are not in the table; explain says why"
+    );
 }
 
 /// A route table was published.

@@ -61,7 +61,9 @@ impl Database {
         let version: i64 =
             sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut connection).await.map_err(failed)?;
         match version {
-            0 => drop(sqlx::raw_sql(CREATE).execute(&mut connection).await.map_err(failed)?),
+            0 => {
+                sqlx::raw_sql(CREATE).execute(&mut connection).await.map_err(failed)?;
+            }
             SCHEMA_VERSION => {}
             newer => {
                 return Err(EmbeddedError::Newer { path: path.to_owned(), found: newer, known: SCHEMA_VERSION });

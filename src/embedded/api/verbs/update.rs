@@ -1,6 +1,6 @@
 //! Update and patch, of an object and of its status.
 
-use super::super::apply::{self, ApplyError};
+use super::super::apply::{self, ApplyError, Conflict};
 use super::super::events;
 use super::super::failure::{Failure, Outcome};
 use super::super::json;
@@ -194,10 +194,9 @@ fn merged(
     result.map_err(|error| match error {
         ApplyError::Invalid(why) => Failure::bad_request(why),
         ApplyError::Conflicts(ref conflicts) => {
-            let causes = conflicts.iter().map(|conflict| {
-                json!({"reason": "FieldManagerConflict", "message": conflict.cause(), "field": conflict.field})
-            });
-            Failure::apply_conflict(causes.collect(), error.to_string())
+            let cause = |conflict: &Conflict| json!({"reason": "FieldManagerConflict", "message": conflict.cause(), "field": conflict.field});
+            let causes: Vec<Value> = conflicts.iter().map(cause).collect();
+            Failure::apply_conflict(&causes, error.to_string())
         }
     })
 }
