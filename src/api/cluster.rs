@@ -23,6 +23,13 @@ fn refused(status: &Status) -> Problem {
     match status.code {
         409 => Problem::new(Code::Conflict, "somebody else changed it at the same time; try again"),
         422 => Problem { errors: causes(status), ..Problem::new(Code::Invalid, invalid(status)) },
+        507 => {
+            tracing::error!(message = status.message, "the cluster's disk is full");
+            Problem::new(
+                Code::ClusterUnavailable,
+                "nothing was changed: the cluster's disk is full; make room and try again",
+            )
+        }
         429 | 500..=599 => {
             tracing::warn!(code = status.code, reason = status.reason, message = status.message, "the cluster failed");
             Problem::new(Code::ClusterUnavailable, "the cluster cannot do it right now; try again in a moment")

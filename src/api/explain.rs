@@ -45,8 +45,9 @@ pub struct ExplainResponse {
     /// The host name as the table compares it.
     pub host: String,
     /// The rule that wins, those that lost and why, and the pods.
+    #[serde(flatten)]
     #[schema(value_type = Object)]
-    pub explanation: Value,
+    pub explanation: Map<String, Value>,
     /// The certificate that the gateway presents for this host; null when it has none.
     pub certificate: Option<CertificateView>,
 }
@@ -91,7 +92,7 @@ impl Asked {
         }
     }
 
-    fn explanation(&self, state: &ApiState) -> Value {
+    fn explanation(&self, state: &ApiState) -> Map<String, Value> {
         let request = RequestView {
             host: self.host.as_str(),
             path: &self.path,
@@ -99,7 +100,8 @@ impl Asked {
             method: &self.method,
             headers: &self.headers,
         };
-        Value::String(format!("{:?}", state.table.load().find(&request)))
+        let said = format!("{:?}", state.table.load().find(&request));
+        Map::from_iter([("match".to_owned(), Value::String(said))])
     }
 }
 

@@ -57,8 +57,7 @@ impl BoundDataPlane {
     pub(super) fn start(self, config: DiscoveryConfig) -> DataPlane {
         let end = CancellationToken::new();
         let discovery = discovery::start(config, self.table.clone(), &end);
-        let follow =
-            zones::follow(self.authority, self.certificates.clone(), self.table.clone(), discovery.changes());
+        let follow = zones::follow(self.authority, self.certificates.clone(), self.table.clone(), discovery.changes());
         tokio::spawn(end.clone().run_until_cancelled_owned(follow));
         DataPlane {
             running: self.bound.start(),

@@ -10,7 +10,11 @@ use tokio::sync::watch;
 const ORIGIN: &str = "the development authority";
 
 /// Issues certificates for the zones that the table has now.
-pub(super) fn issue_missing(authority: &Authority, certificates: &Certificates, table: &Snapshot) -> Result<(), TlsError> {
+pub(super) fn issue_missing(
+    authority: &Authority,
+    certificates: &Certificates,
+    table: &Snapshot,
+) -> Result<(), TlsError> {
     for name in names(table).iter().filter(|name| !certificates.has(name)) {
         certificates.set(name, &authority.issue(&[name])?, ORIGIN);
     }

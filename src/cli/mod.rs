@@ -1,1 +1,109 @@
-//! The commands, one file each.
+//! The commands, one file each. They read arguments, call the management API or [`crate::app`], and print.
+
+mod classes;
+mod client;
+mod completions;
+mod env;
+mod exit;
+mod explain;
+mod gateway;
+mod globals;
+mod manager;
+pub mod output;
+mod progress;
+mod sample_front;
+mod table;
+mod text;
+mod up;
+
+pub use exit::{Exit, Failure};
+pub use globals::default_data_folder;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+use globals::Globals;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed
+  2  a mistake in the arguments, or in what they ask for
+  3  not found: no such environment, class or pod
+  4  the manager is not reachable, or refused the token
+  5  timed out while waiting";
+
+/// Personal environments on demand, and the gateway before them.
+#[derive(Debug, Parser)]
+#[command(name = "doorstep", version, after_help = EXIT_CODES, disable_help_subcommand = true, max_term_width = 100)]
+struct Cli {
+    #[command(flatten)]
+    globals: Globals,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start everything on this machine: gateway, manager and an embedded cluster
+    Up(up::Arguments),
+    /// Start the gateway of a cluster, or of a file of routes
+    Gateway(gateway::Arguments),
+    /// Start the manager of a cluster: management API and operator
+    Manager(manager::Arguments),
+    /// Deploy, list and look at environments
+    #[command(subcommand)]
+    Env(env::Command),
+    /// Say who would answer a request, and why
+    Explain(explain::Arguments),
+    /// List the classes, or show one
+    Classes(classes::Arguments),
+    /// Print the completions for a shell
+    Completions(completions::Arguments),
+    /// Run the small front end that the default classes use; HOST and PORT say where
+    SampleFront,
+}
+
+/// Runs the command line `arguments`, the first of which is the program itself.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let outcome = match Cli::try_parse_from(arguments) {
+        Ok(cli) => dispatch(&cli),
+        Err(error) => output::usage(&error),
+    };
+    match outcome {
+        Ok(()) => Exit::Done.into(),
+        Err(failure) => output::failure(&failure),
+    }
+}
+
+fn dispatch(cli: &Cli) -> Result<(), Failure> {
+    match &cli.command {
+        Command::Up(arguments) => up::run(&cli.globals, arguments),
+        Command::Gateway(arguments) => gateway::run(&cli.globals, arguments),
+        Command::Manager(arguments) => manager::run(&cli.globals, arguments),
+        Command::Env(command) => client::block_on(env::run(&cli.globals, command)),
+        Command::Explain(arguments) => client::block_on(explain::run(&cli.globals, arguments)),
+        Command::Classes(arguments) => client::block_on(classes::run(&cli.globals, arguments)),
+        Command::Completions(arguments) => completions::run(&mut Cli::command(), arguments),
+        Command::SampleFront => sample_front::run(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_are_those_of_one_machine() {
+        let Cli { command: Command::Up(up), .. } = Cli::try_parse_from(["doorstep", "up"]).unwrap() else {
+            panic!("up");
+        };
+        assert_eq!((up.http.to_string(), up.https.to_string()), ("127.0.0.1:8080".into(), "127.0.0.1:8443".into()));
+        assert_eq!((up.api.to_string(), up.domain.as_str()), ("127.0.0.1:8081".into(), "localhost"));
+    }
+}

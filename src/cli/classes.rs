@@ -1,0 +1,83 @@
+//! `doorstep classes [NAME]`.
+
+use super::client::Client;
+use super::exit::Failure;
+use super::globals::Globals;
+use super::output::{self, Format};
+use super::table::{Cell, Table, Tone};
+use crate::api::{ClassList, ClassView};
+use crate::model::ClassName;
+use clap::Args;
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Show this class
+    name: Option<String>,
+    /// The form of the result
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+}
+
+pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
+    match &arguments.name {
+        Some(name) => {
+            let name = name.parse::<ClassName>().map_err(|error| Failure::usage(error.to_string()))?;
+            let class: ClassView = Client::new(globals)?.get(&format!("/classes/{name}")).await?;
+            output::result(arguments.output, &class, |class, _| show(class))
+        }
+        None => {
+            let classes: ClassList = Client::new(globals)?.get("/classes").await?;
+            output::result(arguments.output, &classes, list)
+        }
+    }
+}
+
+fn list(classes: &ClassList, wide: bool) -> Result<(), Failure> {
+    if classes.items.is_empty() {
+        output::remark("There are no classes.");
+        return Ok(());
+    }
+    let extra = if wide { &["REPLICAS", "DESCRIPTION"][..] } else { &[] };
+    let mut table = Table::new(["NAME", "HOST", "PARAMETERS", "USABLE"].iter().chain(extra).copied());
+    for class in &classes.items {
+        let names: Vec<&str> = class.parameters.iter().map(|parameter| parameter.name.as_str()).collect();
+        let mut row: Vec<Cell> =
+            vec![class.name.as_str().into(), class.host_here.as_str().into(), names.join(",").into(), usable(class)];
+        if wide {
+            row.extend([class.replicas.to_string().into(), class.description.as_str().into()]);
+        }
+        table.row(row);
+    }
+    output::table(&table)
+}
+
+fn usable(class: &ClassView) -> Cell {
+    if class.usable { Cell::toned("yes", Tone::Good) } else { Cell::toned("no", Tone::Bad) }
+}
+
+fn show(class: &ClassView) -> Result<(), Failure> {
+    let usable = class.message.as_ref().map_or_else(|| "yes".to_owned(), |message| format!("no: {message}"));
+    let facts = [
+        ("Name", class.name.clone()),
+        ("Description", class.description.clone()),
+        ("Host", class.host_here.clone()),
+        ("Port", class.port.to_string()),
+        ("Replicas", class.replicas.to_string()),
+        ("Usable", usable),
+    ];
+    for (name, value) in facts.iter().filter(|(_, value)| !value.is_empty()) {
+        output::line(&format!("{:<13}{}", format!("{name}:"), super::text::printable(value)))?;
+    }
+    output::line("\nParameters:")?;
+    let mut table = Table::new(["NAME", "REQUIRED", "DEFAULT", "PATTERN", "DESCRIPTION"]);
+    for parameter in &class.parameters {
+        table.row([
+            parameter.name.as_str().into(),
+            if parameter.required { "yes" } else { "no" }.into(),
+            parameter.default.as_deref().unwrap_or("-").into(),
+            parameter.pattern.as_str().into(),
+            parameter.description.as_str().into(),
+        ]);
+    }
+    output::table(&table)
+}

@@ -1,0 +1,106 @@
+//! The management API as the commands call it.
+
+use super::exit::{Exit, Failure};
+use super::globals::Globals;
+use crate::api::{Problem, Token};
+use crate::model::EnvironmentKey;
+use reqwest::{Method, RequestBuilder, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Runs `future` on a small runtime.
+pub(super) fn block_on(future: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::new(Exit::Failed, format!("cannot start: {error}")))?;
+    runtime.block_on(Box::pin(future))
+}
+
+/// Calls the management API of one manager.
+pub(super) struct Client {
+    server: String,
+    token: Token,
+    http: reqwest::Client,
+}
+
+impl Client {
+    pub(super) fn new(globals: &Globals) -> Result<Self, Failure> {
+        let (server, token) = (globals.server()?, globals.token()?);
+        // A proxy of the environment must never see the token, and has no way to this machine's loopback.
+        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).build();
+        let http = http.map_err(|error| Failure::new(Exit::Failed, format!("cannot start a client: {error}")))?;
+        Ok(Self { server, token, http })
+    }
+
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.read(self.request(Method::GET, path)).await
+    }
+
+    /// A GET whose answer goes on and on.
+    pub(super) async fn stream(&self, path: &str) -> Result<Response, Failure> {
+        self.send(self.request(Method::GET, path)).await
+    }
+
+    pub(super) async fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        self.read(self.request(Method::PUT, path).json(body)).await
+    }
+
+    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Failure> {
+        self.read(self.request(Method::POST, path).json(body)).await
+    }
+
+    pub(super) async fn delete(&self, path: &str) -> Result<Response, Failure> {
+        self.send(self.request(Method::DELETE, path)).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}/api/v1{path}", self.server)).bearer_auth(self.token.reveal())
+    }
+
+    async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
+        self.send(request).await?.json().await.map_err(|error| self.broken(&error))
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let response = request.send().await.map_err(|error| self.broken(&error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let body = response.bytes().await.unwrap_or_default();
+        match serde_json::from_slice::<Problem>(&body) {
+            Ok(problem) if status.as_u16() == 401 => Err(Failure::of_problem(&problem)
+                .hint(format!("the manager at {} has another token than the data folder", self.server))
+                .hint(
+                    "use the data folder of that manager (--data, DOORSTEP_DATA), or give its token in DOORSTEP_TOKEN",
+                )),
+            Ok(problem) => Err(Failure::of_problem(&problem)),
+            Err(_) => {
+                Err(Failure::new(Exit::Failed, format!("{} answered {status}, not as a manager does", self.server))
+                    .hint("is it the address of the management API? --server says which one is asked"))
+            }
+        }
+    }
+
+    /// Why there is no answer, or no whole one.
+    pub(super) fn broken(&self, error: &reqwest::Error) -> Failure {
+        if error.is_connect() || error.is_timeout() {
+            let said = format!("no manager answers at {}", self.server);
+            return Failure::new(Exit::Unreachable, said).hint("start one with: doorstep up").hint(
+                "or say where it is with --server or DOORSTEP_SERVER, or with its data folder: --data, DOORSTEP_DATA",
+            );
+        }
+        if error.is_decode() {
+            return Failure::new(Exit::Failed, format!("{} answered something else than expected", self.server))
+                .hint("is it the same version of doorstep?");
+        }
+        Failure::new(Exit::Unreachable, format!("the connection to {} was lost", self.server))
+    }
+}
+
+/// The path of an environment.
+pub(super) fn path_of(key: &EnvironmentKey) -> String {
+    format!("/environments/{}/{}", key.user, key.class)
+}

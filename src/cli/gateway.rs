@@ -1,0 +1,71 @@
+//! `doorstep gateway`: the gateway of a cluster, or of a file of routes.
+
+use super::exit::Failure;
+use super::globals::Globals;
+use crate::app::gateway::{ClusterAccess, Gateway, GatewayOptions};
+use crate::model::Hostname;
+use clap::Args;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct Arguments {
+    /// A file of routes; without --kubeconfig the gateway needs no cluster then
+    #[arg(long, value_name = "FILE")]
+    routes: Option<PathBuf>,
+    /// The cluster; inside of one it is found without [default: KUBECONFIG, or the pod's own]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Where to listen for HTTP
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    http: SocketAddr,
+    /// Where to listen for HTTPS
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8443")]
+    https: SocketAddr,
+    /// Where /metrics, /livez and /readyz are
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
+    admin: SocketAddr,
+    /// The domain of the environments' host names
+    #[arg(long, value_name = "NAME", default_value = "localhost")]
+    domain: Hostname,
+    /// Look at this namespace alone [default: all]
+    #[arg(long, value_name = "NAME")]
+    namespace: Option<String>,
+    /// Let endpoints have loopback addresses, for a cluster whose pods run on this machine
+    #[arg(long)]
+    allow_loopback_endpoints: bool,
+    /// Where the access log goes: a file, - for standard output, or off
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    access_log: String,
+}
+
+pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
+    let Arguments { routes, kubeconfig, http, https, admin, domain, .. } = arguments.clone();
+    let cluster = match (kubeconfig, &routes) {
+        (Some(path), _) => ClusterAccess::Kubeconfig(path),
+        (None, Some(_)) => ClusterAccess::None,
+        (None, None) => ClusterAccess::Inferred,
+    };
+    let options = GatewayOptions {
+        data: globals.data()?,
+        http,
+        https,
+        admin,
+        cluster,
+        namespace: arguments.namespace.clone(),
+        domain,
+        routes,
+        allow_loopback_endpoints: arguments.allow_loopback_endpoints,
+        access_log: super::up::sink(&arguments.access_log),
+    };
+    Ok(crate::app::gateway::run(options, greet)?)
+}
+
+fn greet(gateway: &Gateway) {
+    let address = |address: Option<SocketAddr>| address.map(|address| address.to_string()).unwrap_or_default();
+    let (http, https) = (address(gateway.addresses.http), address(gateway.addresses.https));
+    super::output::remark(&format!(
+        "the gateway serves http://{http} and https://{https}; admin pages on http://{}",
+        gateway.admin
+    ));
+}

@@ -1,0 +1,59 @@
+//! `doorstep manager`: the management API and the operator of a cluster.
+
+use super::exit::Failure;
+use super::globals::Globals;
+use crate::app::gateway::ClusterAccess;
+use crate::app::manager::{Manager, ManagerOptions};
+use crate::model::Hostname;
+use crate::operator::{PublicUrl, Workload};
+use clap::Args;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct Arguments {
+    /// The cluster; inside of one it is found without [default: KUBECONFIG, or the pod's own]
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+    /// Where the management API listens
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8081")]
+    api: SocketAddr,
+    /// The domain of the environments' host names
+    #[arg(long, value_name = "NAME", default_value = "localhost")]
+    domain: Hostname,
+    /// The namespace in which the environments live
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    namespace: String,
+    /// The port under which people reach the gateway by HTTP, for the URLs; 0 for none
+    #[arg(long, value_name = "PORT", default_value_t = 80)]
+    http_port: u16,
+    /// The port under which people reach the gateway by HTTPS, for the URLs; 0 for none
+    #[arg(long, value_name = "PORT", default_value_t = 443)]
+    https_port: u16,
+    /// Run the classes' local commands in the place of their images, for a node of local processes
+    #[arg(long)]
+    local_commands: bool,
+    /// Let endpoints have loopback addresses, for a cluster whose pods run on this machine
+    #[arg(long)]
+    allow_loopback_endpoints: bool,
+}
+
+pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
+    let Arguments { kubeconfig, api, domain, namespace, http_port, https_port, .. } = arguments.clone();
+    let port = |port: u16| (port != 0).then_some(port);
+    let options = ManagerOptions {
+        data: globals.data()?,
+        api,
+        cluster: kubeconfig.map_or(ClusterAccess::Inferred, ClusterAccess::Kubeconfig),
+        namespace,
+        domain,
+        url: PublicUrl { http_port: port(http_port), https_port: port(https_port) },
+        workload: if arguments.local_commands { Workload::Local } else { Workload::Image },
+        allow_loopback_endpoints: arguments.allow_loopback_endpoints,
+    };
+    Ok(crate::app::manager::run(options, greet)?)
+}
+
+fn greet(manager: &Manager) {
+    super::output::remark(&format!("the management API serves http://{}/api/v1", manager.api));
+}
