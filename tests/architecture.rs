@@ -29,8 +29,18 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     (
         "app",
         &[
-            "api", "config", "discovery", "embedded", "model", "operator", "proxy", "resources", "routing", "telemetry",
-            "tls", "upstream",
+            "api",
+            "config",
+            "discovery",
+            "embedded",
+            "model",
+            "operator",
+            "proxy",
+            "resources",
+            "routing",
+            "telemetry",
+            "tls",
+            "upstream",
         ],
         &[],
     ),
@@ -85,7 +95,8 @@ fn lines(source: &Source) -> Vec<(usize, &str)> {
         return Vec::new();
     }
     let all: Vec<&str> = source.text.lines().collect();
-    let end = all.windows(2).position(|two| two[0] == "#[cfg(test)]" && two[1].starts_with("mod ") && two[1].ends_with('{'));
+    let end =
+        all.windows(2).position(|two| two[0] == "#[cfg(test)]" && two[1].starts_with("mod ") && two[1].ends_with('{'));
     all.into_iter().enumerate().take(end.unwrap_or(usize::MAX)).map(|(at, line)| (at + 1, line)).collect()
 }
 
@@ -145,7 +156,10 @@ fn rooms_know_only_whom_they_may_know() {
     let mut breaches = Vec::new();
     for source in sources().iter().filter(|source| !["lib", "main"].contains(&source.room.as_str())) {
         let Some((_, may, _)) = ROOMS.iter().find(|(room, _, _)| *room == source.room) else {
-            breaches.push(format!("{}:1: the room {} has no line in ROOMS of tests/architecture.rs", source.path, source.room));
+            breaches.push(format!(
+                "{}:1: the room {} has no line in ROOMS of tests/architecture.rs",
+                source.path, source.room
+            ));
             continue;
         };
         // A group of imports may stand on several lines, so each place is found in the whole and told by its line.
@@ -213,7 +227,10 @@ fn every_file_says_what_it_is_for_and_stays_readable() {
         }
         let count = lines(&source).len();
         if count > MAX_LINES {
-            breaches.push(format!("{}:{count}: {count} lines; {MAX_LINES} are the most: find the second subject", source.path));
+            breaches.push(format!(
+                "{}:{count}: {count} lines; {MAX_LINES} are the most: find the second subject",
+                source.path
+            ));
         }
     }
     told(&breaches);
