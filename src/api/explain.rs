@@ -42,8 +42,6 @@ pub struct HeaderField {
 /// How the gateway would route the request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ExplainResponse {
-    /// The host name as the table compares it.
-    pub host: String,
     /// The rule that wins, those that lost and why, and the pods.
     #[serde(flatten)]
     #[schema(value_type = Object)]
@@ -65,7 +63,7 @@ pub(super) async fn explain(State(state): Shared, request: Request) -> Result<Js
     let asked = Asked::read(&json_object(request).await?)?;
     let explanation = asked.explanation(&state);
     let certificate = state.certificates.as_ref().and_then(|known| known.describe(asked.host.as_str()));
-    Ok(Json(ExplainResponse { host: asked.host.to_string(), explanation, certificate }))
+    Ok(Json(ExplainResponse { explanation, certificate }))
 }
 
 /// The request to be explained, checked.
@@ -100,8 +98,11 @@ impl Asked {
             method: &self.method,
             headers: &self.headers,
         };
-        let said = format!("{:?}", state.table.load().find(&request));
-        Map::from_iter([("match".to_owned(), Value::String(said))])
+        match serde_json::to_value(state.table.load().explain(&request)) {
+            Ok(Value::Object(fields)) => fields,
+            // An explanation is a struct of texts and numbers: it is always an object.
+            Ok(_) | Err(_) => Map::new(),
+        }
     }
 }
 

@@ -40,7 +40,6 @@ fn header(text: &str) -> Result<HeaderField, Failure> {
 }
 
 fn show(answer: &ExplainResponse) -> Result<(), Failure> {
-    output::line(&format!("host: {}", answer.host))?;
     for (name, value) in &answer.explanation {
         lines(name, value, 0)?;
     }
