@@ -114,10 +114,22 @@ pub struct Readiness {
 pub struct ClassResources {
     /// What the scheduler sets aside.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("additionalProperties" = quantity_schema(), "maxProperties" = 32))]
     pub requests: BTreeMap<String, Quantity>,
     /// What the container may not exceed.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(extend("additionalProperties" = quantity_schema(), "maxProperties" = 32))]
     pub limits: BTreeMap<String, Quantity>,
+}
+
+/// The schema that the type itself gives has a page of description.
+fn quantity_schema() -> serde_json::Value {
+    serde_json::json!({
+        "description": "A quantity, like 500m or 256Mi.",
+        "x-kubernetes-int-or-string": true,
+        "anyOf": [{ "type": "integer" }, { "type": "string" }],
+        "pattern": r"^[0-9]+(\.[0-9]+)?([numkMGTPE]|[KMGTPE]i|[eE][-+]?[0-9]+)?$",
+    })
 }
 
 /// The pod template: a `PodTemplateSpec` as Kubernetes knows it, its first container being the one that `port`,
