@@ -1,7 +1,7 @@
 //! The manager's part that `up` and `manager` share: the operator and the management API.
 
+use super::TOKEN_FILE;
 use super::zones::Lookup;
-use super::{API_ADDRESS_FILE, API_TOKEN_FILE};
 use crate::api::{self, ApiState, Token};
 use crate::model::Hostname;
 use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Workload};
@@ -55,10 +55,7 @@ pub(super) async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener>
 /// Starts the operator and serves the management API on `listener`.
 pub(super) fn start(config: ControlPlaneConfig<'_>, listener: TcpListener) -> Result<ControlPlane> {
     let shutdown = CancellationToken::new();
-    let token = Token::load_or_create(&config.folder.join(API_TOKEN_FILE))?;
-    let address = listener.local_addr().context("the management API has no address")?;
-    std::fs::write(config.folder.join(API_ADDRESS_FILE), format!("{address}\n"))
-        .context("the management API's address cannot be written to the data folder")?;
+    let token = Token::load_or_create(&config.folder.join(TOKEN_FILE))?;
     let state = ApiState {
         client: config.client.clone(),
         namespace: config.namespace,

@@ -109,6 +109,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         }),
     };
     let control_plane = control_plane::start(config, listener)?;
+    super::write_addresses(folder.path(), &serde_json::json!({"api": api}))?;
     Ok(Manager { _folder: folder, api, control_plane, discovery, discovery_end })
 }
 

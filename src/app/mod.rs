@@ -13,14 +13,24 @@ pub mod up;
 pub use folder::DataFolder;
 
 use anyhow::{Context, Result};
+use std::path::Path;
 
-/// The file in the data folder that tells the commands where the management API listens.
-pub const API_ADDRESS_FILE: &str = "api-address";
+/// The file in the data folder that tells the commands, and scripts, where everything listens: a JSON object whose `api`
+/// is the management API.
+pub const ADDRESSES_FILE: &str = "addresses.json";
 /// The file in the data folder that holds the management API's token.
-pub const API_TOKEN_FILE: &str = "api-token";
+pub const TOKEN_FILE: &str = "api-token";
 
 /// The runtime of everything but the data plane's workers, which have their own.
 fn runtime() -> Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(2).thread_name("control").enable_all().build().context("no runtime could be started")
+}
+
+/// Writes [`ADDRESSES_FILE`], whole or not at all.
+fn write_addresses(folder: &Path, addresses: &serde_json::Value) -> Result<()> {
+    let (path, unfinished) = (folder.join(ADDRESSES_FILE), folder.join("addresses.json.new"));
+    std::fs::write(&unfinished, addresses.to_string())
+        .and_then(|()| std::fs::rename(&unfinished, &path))
+        .with_context(|| format!("{} cannot be written", path.display()))
 }

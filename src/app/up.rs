@@ -136,7 +136,8 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         readiness: data_plane.readiness(),
     };
     let control_plane = control_plane::start(config, api)?;
-    write_addresses(&path, &addresses)?;
+    let Addresses { http, https, api, kube } = addresses;
+    super::write_addresses(&path, &json!({"http": http, "https": https, "api": api, "kube": kube}))?;
     Ok(Up { folder, addresses, authority, cluster, node, controllers, controllers_end, data_plane, control_plane })
 }
 
@@ -158,16 +159,6 @@ async fn start_cluster(cluster: &ApiServer, folder: &Path) -> Result<(Arc<Node>,
     let end = CancellationToken::new();
     let controllers = tokio::spawn(controllers::run(cluster.client(), end.clone()));
     Ok((node, controllers, end))
-}
-
-/// For scripts: where everything listens. Written whole or not at all.
-fn write_addresses(folder: &Path, addresses: &Addresses) -> Result<()> {
-    let Addresses { http, https, api, kube } = addresses;
-    let text = json!({"http": http, "https": https, "api": api, "kube": kube}).to_string();
-    let (path, unfinished) = (folder.join("addresses.json"), folder.join("addresses.json.new"));
-    std::fs::write(&unfinished, text)
-        .and_then(|()| std::fs::rename(&unfinished, &path))
-        .with_context(|| format!("{} cannot be written", path.display()))
 }
 
 impl Up {

@@ -2,10 +2,8 @@
 
 use super::exit::Failure;
 use super::globals::Globals;
-use super::output;
-use crate::app::gateway::{self, ClusterAccess, GatewayOptions};
+use crate::app::gateway::{ClusterAccess, Gateway, GatewayOptions};
 use crate::model::Hostname;
-use crate::telemetry::access_log::Sink;
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -30,18 +28,21 @@ pub(super) struct Arguments {
     /// The domain of the environments' host names
     #[arg(long, value_name = "NAME", default_value = "localhost")]
     domain: Hostname,
-    /// Only this namespace [default: all of them]
+    /// Look at this namespace alone [default: all]
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
-    /// Accept endpoints with loopback addresses, as a node of local processes has
+    /// Let endpoints have loopback addresses, for a cluster whose pods run on this machine
     #[arg(long)]
     allow_loopback_endpoints: bool,
+    /// Where the access log goes: a file, - for standard output, or off
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    access_log: String,
 }
 
 pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { routes, kubeconfig, http, https, admin, domain, namespace, .. } = arguments.clone();
+    let Arguments { routes, kubeconfig, http, https, admin, domain, .. } = arguments.clone();
     let cluster = match (kubeconfig, &routes) {
-        (Some(file), _) => ClusterAccess::Kubeconfig(file),
+        (Some(path), _) => ClusterAccess::Kubeconfig(path),
         (None, Some(_)) => ClusterAccess::None,
         (None, None) => ClusterAccess::Inferred,
     };
@@ -51,13 +52,20 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         https,
         admin,
         cluster,
-        namespace,
+        namespace: arguments.namespace.clone(),
         domain,
         routes,
         allow_loopback_endpoints: arguments.allow_loopback_endpoints,
-        access_log: Sink::Stdout,
+        access_log: super::up::sink(&arguments.access_log),
     };
-    Ok(gateway::run(options, |gateway| {
-        output::remark(&format!("The gateway is up; its admin pages are at http://{}/", gateway.admin));
-    })?)
+    Ok(crate::app::gateway::run(options, greet)?)
+}
+
+fn greet(gateway: &Gateway) {
+    let address = |address: Option<SocketAddr>| address.map(|address| address.to_string()).unwrap_or_default();
+    let (http, https) = (address(gateway.addresses.http), address(gateway.addresses.https));
+    super::output::remark(&format!(
+        "the gateway serves http://{http} and https://{https}; admin pages on http://{}",
+        gateway.admin
+    ));
 }

@@ -2,7 +2,7 @@
 
 use super::exit::Failure;
 use crate::api::Token;
-use crate::app::{API_ADDRESS_FILE, API_TOKEN_FILE};
+use crate::app::{ADDRESSES_FILE, TOKEN_FILE};
 use crate::model::UserId;
 use clap::Args;
 use std::path::PathBuf;
@@ -51,8 +51,9 @@ impl Globals {
     }
 
     fn running(&self) -> Result<Option<String>, Failure> {
-        let text = std::fs::read_to_string(self.data()?.join(API_ADDRESS_FILE)).unwrap_or_default();
-        Ok(Some(text.trim().to_owned()).filter(|address| !address.is_empty()))
+        let text = std::fs::read_to_string(self.data()?.join(ADDRESSES_FILE)).unwrap_or_default();
+        let addresses: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        Ok(addresses.get("api").and_then(serde_json::Value::as_str).map(str::to_owned))
     }
 
     /// The token for the manager.
@@ -62,7 +63,7 @@ impl Globals {
         {
             return Token::new(&text).ok_or_else(|| Failure::usage("DOORSTEP_TOKEN holds no API token"));
         }
-        let path = self.data()?.join(API_TOKEN_FILE);
+        let path = self.data()?.join(TOKEN_FILE);
         Token::load(&path).map_err(|error| {
             Failure::new(super::Exit::Unreachable, error.to_string()).hint("start doorstep with: doorstep up").hint(
                 "or say where it keeps its data with --data or DOORSTEP_DATA, or give the token in DOORSTEP_TOKEN",
@@ -97,7 +98,7 @@ mod tests {
     fn the_manager_is_found_in_the_data_folder() {
         let folder = tempfile::tempdir().unwrap();
         assert_eq!(globals(folder.path(), None).server().unwrap(), DEFAULT_SERVER);
-        std::fs::write(folder.path().join(API_ADDRESS_FILE), "127.0.0.1:4711\n").unwrap();
+        std::fs::write(folder.path().join(ADDRESSES_FILE), r#"{"api": "127.0.0.1:4711"}"#).unwrap();
         assert_eq!(globals(folder.path(), None).server().unwrap(), "http://127.0.0.1:4711");
         assert_eq!(globals(folder.path(), Some("http://h:1/")).server().unwrap(), "http://h:1");
         assert!(globals(folder.path(), Some("h:1")).server().unwrap_err().sentence.contains("begins with http://"));

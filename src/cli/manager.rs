@@ -2,9 +2,8 @@
 
 use super::exit::Failure;
 use super::globals::Globals;
-use super::output;
 use crate::app::gateway::ClusterAccess;
-use crate::app::manager::{self, ManagerOptions};
+use crate::app::manager::{Manager, ManagerOptions};
 use crate::model::Hostname;
 use crate::operator::{PublicUrl, Workload};
 use clap::Args;
@@ -31,13 +30,16 @@ pub(super) struct Arguments {
     /// The port under which people reach the gateway by HTTPS, for the URLs; 0 for none
     #[arg(long, value_name = "PORT", default_value_t = 443)]
     https_port: u16,
-    /// Run the local commands of the classes: for a cluster whose node runs pods as local processes
+    /// Run the classes' local commands in the place of their images, for a node of local processes
     #[arg(long)]
-    local: bool,
+    local_commands: bool,
+    /// Let endpoints have loopback addresses, for a cluster whose pods run on this machine
+    #[arg(long)]
+    allow_loopback_endpoints: bool,
 }
 
 pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { kubeconfig, api, domain, namespace, http_port, https_port, local } = arguments.clone();
+    let Arguments { kubeconfig, api, domain, namespace, http_port, https_port, .. } = arguments.clone();
     let port = |port: u16| (port != 0).then_some(port);
     let options = ManagerOptions {
         data: globals.data()?,
@@ -46,10 +48,12 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         namespace,
         domain,
         url: PublicUrl { http_port: port(http_port), https_port: port(https_port) },
-        workload: if local { Workload::Local } else { Workload::Image },
-        allow_loopback_endpoints: local,
+        workload: if arguments.local_commands { Workload::Local } else { Workload::Image },
+        allow_loopback_endpoints: arguments.allow_loopback_endpoints,
     };
-    Ok(manager::run(options, |manager| {
-        output::remark(&format!("The manager is up; its API is at http://{}/api/v1", manager.api));
-    })?)
+    Ok(crate::app::manager::run(options, greet)?)
+}
+
+fn greet(manager: &Manager) {
+    super::output::remark(&format!("the management API serves http://{}/api/v1", manager.api));
 }

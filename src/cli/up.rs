@@ -1,10 +1,10 @@
 //! `doorstep up`: everything on this machine.
 
 use super::exit::Failure;
-use super::globals::{Globals, default_data_folder};
-use super::output;
-use crate::app::up::{self, Up, UpOptions};
+use super::globals::Globals;
+use crate::app::up::{Addresses, Up, UpOptions};
 use crate::model::Hostname;
+use crate::telemetry::access_log::Sink;
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,64 +29,50 @@ pub(super) struct Arguments {
     /// A file of routes beside those of the cluster
     #[arg(long, value_name = "FILE")]
     pub(super) routes: Option<PathBuf>,
+    /// Where the access log goes: a file, - for standard output, or off [default: access.log in the data folder]
+    #[arg(long, value_name = "FILE")]
+    pub(super) access_log: Option<String>,
 }
 
 pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { http, https, api, kube, domain, routes } = arguments.clone();
-    let data = globals.data()?;
-    let options = UpOptions { data, http, https, api, kube, domain, routes, access_log: None };
-    Ok(up::run(options, |up| greet(up, &arguments.domain))?)
+    let Arguments { http, https, api, kube, domain, routes, access_log } = arguments.clone();
+    let access_log = access_log.as_deref().map(sink);
+    let options = UpOptions { data: globals.data()?, http, https, api, kube, domain, routes, access_log };
+    Ok(crate::app::up::run(options, greet)?)
 }
 
-/// What a newcomer needs next. Somebody who closed standard output does not want it.
-fn greet(up: &Up, domain: &Hostname) {
-    let at = up.addresses();
-    let deploy =
-        "doorstep env deploy integration --user haimaz -p TAG_FRONT=1.4.2 -p TAG_ASSETS=7 -p VERSION=3.1.0 --wait";
-    let data = default_data_folder().filter(|usual| usual.canonicalize().is_ok_and(|usual| usual == up.folder()));
-    let export = match data {
-        Some(_) => String::new(),
-        None => format!("  export DOORSTEP_DATA={}\n", quoted(&up.folder().display().to_string())),
-    };
-    let text = format!(
-        "\
-Doorstep is up.
-
-  gateway         http://{http}  https://{https}
-  management API  http://{api}/api/v1
-  kubeconfig      {kubeconfig}
-  authority       {authority}
-
-Bring up an environment and open it (in another terminal):
-
-{export}  {deploy}
-  curl http://fronthaimaz.int.{domain}:{port}/
-
-Ctrl-C ends it; environments come back with the next start.
-",
-        http = at.http,
-        https = at.https,
-        api = at.api,
-        kubeconfig = up.kubeconfig().display(),
-        authority = up.authority().display(),
-        port = at.http.port(),
-    );
-    let _closed = output::raw(text.as_bytes());
-}
-
-/// `text` as one word of a shell.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+:@".contains(c);
-    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn a_folder_is_one_word_of_a_shell() {
-        assert_eq!(quoted("/home/a/.local"), "/home/a/.local");
-        assert_eq!(quoted("/a b/it's"), r"'/a b/it'\''s'");
+/// Where the access log goes.
+pub(super) fn sink(word: &str) -> Sink {
+    match word {
+        "off" => Sink::Off,
+        "-" => Sink::Stdout,
+        path => Sink::File(path.into()),
     }
+}
+
+/// What a newcomer needs next.
+fn greet(up: &Up) {
+    let Addresses { http, https, api, kube } = up.addresses();
+    let program = std::env::args().next().unwrap_or_else(|| "doorstep".to_owned());
+    let standard = super::default_data_folder().is_some_and(|folder| folder == up.folder());
+    let data = if standard { String::new() } else { format!(" --data {}", up.folder().display()) };
+    let lines = [
+        "doorstep is up".to_owned(),
+        String::new(),
+        format!("  gateway         http://{http}  https://{https}"),
+        format!("  management API  http://{api}/api/v1  (health: /readyz, metrics: /metrics)"),
+        format!("  Kubernetes API  https://{kube}"),
+        format!("  kubeconfig      {}", up.kubeconfig().display()),
+        format!("  authority       {}  (trust it for HTTPS)", up.authority().display()),
+        format!("  data            {}", up.folder().display()),
+        String::new(),
+        "Bring up an environment, in another terminal:".to_owned(),
+        String::new(),
+        format!("  {program} env deploy integration{data} --user haimaz \\"),
+        "    -p TAG_FRONT=1.4.2 -p TAG_ASSETS=7 -p VERSION=3.1.0 --wait".to_owned(),
+        String::new(),
+        "Ctrl-C ends it; what was deployed comes up again at the next start.".to_owned(),
+    ];
+    // A reader that went away has no use for the greeting; the program goes on.
+    let _reader_gone = super::output::line(&lines.join("\n"));
 }

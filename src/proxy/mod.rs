@@ -1,1 +1,28 @@
 //! A request's way: accept, match, forward, answer.
+//!
+//! One thread per core ([`worker`]): each has its own sockets ([`listener`]), serves its connections ([`connection`]),
+//! checks each request ([`request`]), forwards it ([`forward`]) or refuses it ([`refusal`], [`respond`], [`pages`]).
+
+mod activity;
+mod body;
+mod connection;
+mod fields;
+mod forward;
+mod gateway;
+mod limits;
+mod listener;
+mod lookup;
+mod pages;
+mod record;
+mod refusal;
+mod request;
+mod respond;
+mod upgrade;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub use gateway::{Addresses, Bound, GatewayConfig, ProxyError, Running, bind};
+pub use limits::Limits;
+pub use refusal::{BadRequest, Refusal, Retry};

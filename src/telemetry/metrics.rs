@@ -1,11 +1,157 @@
 //! Every metric of Doorstep, by name. Nowhere else is a metric named.
 #![allow(clippy::disallowed_macros, reason = "this is the one place")]
 
-use metrics::gauge;
+use metrics::{
+    Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+
+/// Tells the recorder each metric's unit and help. Call it once, after a recorder is installed.
+pub fn describe() {
+    describe_proxy();
+    describe_table();
+}
+
+// ---- The route table ----
+
+const TABLE_GENERATION: &str = "doorstep_table_generation";
+const TABLE_HOSTS: &str = "doorstep_table_hosts";
+const TABLE_PROBLEMS: &str = "doorstep_table_problems";
+
+fn describe_table() {
+    describe_gauge!(TABLE_GENERATION, Unit::Count, "How often a route table was published");
+    describe_gauge!(TABLE_HOSTS, Unit::Count, "Hosts in the published route table");
+    describe_gauge!(
+        TABLE_PROBLEMS,
+        Unit::Count,
+        "Sources, or parts of them, that are not in the table; explain says why"
+    );
+}
 
 /// A route table was published.
 pub fn table_published(generation: u64, hosts: usize, problems: usize) {
-    gauge!("doorstep_table_generation").set(generation as f64);
-    gauge!("doorstep_table_hosts").set(hosts as f64);
-    gauge!("doorstep_table_problems").set(problems as f64);
+    gauge!(TABLE_GENERATION).set(generation as f64);
+    gauge!(TABLE_HOSTS).set(hosts as f64);
+    gauge!(TABLE_PROBLEMS).set(problems as f64);
+}
+
+// ---- The gateway's data plane ----
+
+const REQUESTS: &str = "doorstep_requests_total";
+const DURATION: &str = "doorstep_request_duration_seconds";
+const ACTIVE: &str = "doorstep_requests_active";
+const CONNECTIONS: &str = "doorstep_connections_active";
+const ACCEPTED: &str = "doorstep_connections_accepted_total";
+const TURNED_AWAY: &str = "doorstep_connections_turned_away_total";
+const RETRIES: &str = "doorstep_retries_total";
+const REFUSALS: &str = "doorstep_refusals_total";
+const CONNECTS: &str = "doorstep_upstream_connects_total";
+const CONNECT_FAILURES: &str = "doorstep_upstream_connect_failures_total";
+const REQUEST_BYTES: &str = "doorstep_request_bytes_total";
+const RESPONSE_BYTES: &str = "doorstep_response_bytes_total";
+const UPGRADES: &str = "doorstep_upgrades_active";
+const LOG_DROPPED: &str = "doorstep_access_log_dropped_total";
+
+fn describe_proxy() {
+    describe_counter!(
+        REQUESTS,
+        Unit::Count,
+        "Requests by class of status and by protocol; status none: the client had gone"
+    );
+    describe_histogram!(DURATION, Unit::Seconds, "From a request's head to the end of its response");
+    describe_gauge!(ACTIVE, Unit::Count, "Requests under way");
+    describe_gauge!(CONNECTIONS, Unit::Count, "Client connections");
+    describe_counter!(ACCEPTED, Unit::Count, "Client connections accepted");
+    describe_counter!(TURNED_AWAY, Unit::Count, "Client connections closed at once, as there were too many");
+    describe_counter!(RETRIES, Unit::Count, "Requests sent once more");
+    describe_counter!(REFUSALS, Unit::Count, "Requests answered by the gateway itself, by code");
+    describe_counter!(CONNECTS, Unit::Count, "New connections to endpoints");
+    describe_counter!(CONNECT_FAILURES, Unit::Count, "Connections to endpoints that could not be made");
+    describe_counter!(REQUEST_BYTES, Unit::Bytes, "Bytes of requests' content");
+    describe_counter!(RESPONSE_BYTES, Unit::Bytes, "Bytes of responses' content");
+    describe_gauge!(UPGRADES, Unit::Count, "Upgraded connections, like WebSockets");
+    describe_counter!(LOG_DROPPED, Unit::Count, "Access log records dropped, as the sink was too slow");
+}
+
+/// One protocol's counters of requests, by class of status.
+pub struct Requests {
+    by_class: [Counter; 5],
+    none: Counter,
+}
+
+impl Requests {
+    fn new(protocol: &'static str) -> Self {
+        let class = |status: &'static str| counter!(REQUESTS, "status" => status, "protocol" => protocol);
+        Self { by_class: [class("1xx"), class("2xx"), class("3xx"), class("4xx"), class("5xx")], none: class("none") }
+    }
+
+    /// The counter for `status`.
+    pub fn of(&self, status: Option<u16>) -> &Counter {
+        let class = status.map(|status| usize::from(status / 100));
+        class.and_then(|class| self.by_class.get(class.checked_sub(1)?)).unwrap_or(&self.none)
+    }
+}
+
+/// The handles of one data worker, made once: nothing is looked up per request.
+pub struct ProxyMetrics {
+    /// Requests over HTTP/1.
+    pub http1: Requests,
+    /// Requests over HTTP/2.
+    pub http2: Requests,
+    /// How long they took.
+    pub duration: Histogram,
+    /// Requests under way.
+    pub active: Gauge,
+    /// Client connections.
+    pub connections: Gauge,
+    /// Client connections accepted.
+    pub accepted: Counter,
+    /// Client connections closed at once.
+    pub turned_away: Counter,
+    /// Requests sent once more.
+    pub retries: Counter,
+    /// New connections to endpoints.
+    pub connects: Counter,
+    /// Connections to endpoints that could not be made.
+    pub connect_failures: Counter,
+    /// Bytes of requests' content.
+    pub request_bytes: Counter,
+    /// Bytes of responses' content.
+    pub response_bytes: Counter,
+    /// Upgraded connections.
+    pub upgrades: Gauge,
+    /// Access log records dropped.
+    pub log_dropped: Counter,
+}
+
+impl ProxyMetrics {
+    /// Handles of the recorder that is installed now.
+    pub fn new() -> Self {
+        Self {
+            http1: Requests::new("http1"),
+            http2: Requests::new("http2"),
+            duration: histogram!(DURATION),
+            active: gauge!(ACTIVE),
+            connections: gauge!(CONNECTIONS),
+            accepted: counter!(ACCEPTED),
+            turned_away: counter!(TURNED_AWAY),
+            retries: counter!(RETRIES),
+            connects: counter!(CONNECTS),
+            connect_failures: counter!(CONNECT_FAILURES),
+            request_bytes: counter!(REQUEST_BYTES),
+            response_bytes: counter!(RESPONSE_BYTES),
+            upgrades: gauge!(UPGRADES),
+            log_dropped: counter!(LOG_DROPPED),
+        }
+    }
+
+    /// The counter of refusals with `code`. Looked up: a refusal is not the hot path.
+    pub fn refusal(&self, code: &'static str) -> Counter {
+        counter!(REFUSALS, "code" => code)
+    }
+}
+
+impl Default for ProxyMetrics {
+    fn default() -> Self {
+        Self::new()
+    }
 }

@@ -19,7 +19,9 @@ pub fn install() -> Result<PrometheusHandle, RecorderError> {
     let handle = HANDLE.get_or_init(|| {
         let seconds = Matcher::Suffix("_seconds".to_owned());
         let builder = PrometheusBuilder::new().set_buckets_for_metric(seconds, &DURATION_BOUNDS);
-        builder.and_then(PrometheusBuilder::install_recorder).map_err(|error| error.to_string())
+        let handle = builder.and_then(PrometheusBuilder::install_recorder).map_err(|error| error.to_string())?;
+        super::metrics::describe();
+        Ok(handle)
     });
     handle.clone().map_err(RecorderError)
 }

@@ -1,1 +1,13 @@
 //! Connections to endpoints: choose, connect, pool.
+//!
+//! Everything here belongs to one worker thread: no lock is taken and nothing crosses threads.
+
+mod balance;
+mod connect;
+mod executor;
+mod pool;
+
+pub use balance::Balancer;
+pub use connect::ConnectError;
+pub use executor::LocalExecutor;
+pub use pool::{Lease, PoolSettings, Pools, SendFailure, Taken};

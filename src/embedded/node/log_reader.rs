@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::{io::AsyncReadExt, sync::mpsc};
 
 use super::{
-    backend::LogOptions,
+    super::api::LogOptions,
     logs::{ContainerLog, Opened},
 };
 

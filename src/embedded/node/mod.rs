@@ -11,7 +11,6 @@
 //! | `logs`, `log_reader`, `usage`, `events` | what people see of it |
 //! | `register`, `binding` | the node's own object; pods that have no node yet |
 
-mod backend;
 mod binding;
 mod container;
 mod env;
@@ -50,13 +49,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub use self::{
-    addresses::AddressPool,
-    backend::{LogError, LogOptions, NodeBackend, PodUsage},
-    backoff::BackoffConfig,
-    exec::exec_main,
-    shim::shim_main,
-};
+pub use self::{addresses::AddressPool, backoff::BackoffConfig, exec::exec_main, shim::shim_main};
 use self::{
     events::Events,
     logs::ContainerLog,
@@ -65,6 +58,7 @@ use self::{
     status::State,
     usage::Usage,
 };
+use super::api::{LogError, LogOptions, NodeBackend, PodUsage};
 
 /// So many containers are started at one time: hundreds at once would only slow each other down.
 const STARTS_AT_ONCE: usize = 16;

@@ -8,7 +8,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::{backend::PodUsage, processes};
+use super::{super::api::PodUsage, processes};
 
 /// How often samples are taken for those who will ask later.
 pub(super) const SAMPLE_EVERY: Duration = Duration::from_secs(5);

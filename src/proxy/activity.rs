@@ -1,0 +1,240 @@
+//! What happens on a client's connection, seen from its bytes: for deadlines that hyper does not keep, and for what its
+//! parser does not tell.
+
+use super::limits::Limits;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+/// The state of one connection. Atomics only because an upgradable connection must be `Send`; there is one thread.
+#[derive(Debug)]
+pub(super) struct Activity {
+    epoch: Instant,
+    in_flight: AtomicU32,
+    /// Since when a head is incomplete; milliseconds since the epoch, plus one; 0: none is.
+    head_since: AtomicU64,
+    /// Since when the client does not read; the same.
+    blocked_since: AtomicU64,
+    /// When the last request ended; milliseconds since the epoch.
+    idle_since: AtomicU64,
+    /// Whether the head that came last has a Content-Length. hyper removes it beside Transfer-Encoding, silently.
+    has_length: AtomicBool,
+}
+
+impl Activity {
+    pub(super) fn new(epoch: Instant) -> Arc<Self> {
+        let now = millis(epoch.elapsed());
+        Arc::new(Self {
+            epoch,
+            in_flight: AtomicU32::new(0),
+            head_since: AtomicU64::new(now + 1),
+            blocked_since: AtomicU64::new(0),
+            idle_since: AtomicU64::new(now),
+            has_length: AtomicBool::new(false),
+        })
+    }
+
+    fn now(&self) -> u64 {
+        millis(self.epoch.elapsed())
+    }
+
+    /// A request has come. Tells whether the bytes of its head had a Content-Length.
+    pub(super) fn begin(&self) -> bool {
+        self.in_flight.store(self.in_flight.load(Relaxed) + 1, Relaxed);
+        self.head_since.store(0, Relaxed);
+        self.has_length.swap(false, Relaxed)
+    }
+
+    /// A request has ended.
+    pub(super) fn end(&self) {
+        self.in_flight.store(self.in_flight.load(Relaxed).saturating_sub(1), Relaxed);
+        self.idle_since.store(self.now(), Relaxed);
+    }
+
+    /// Whether a head has begun and is not complete.
+    pub(super) fn is_in_head(&self) -> bool {
+        self.head_since.load(Relaxed) > 0 && self.in_flight.load(Relaxed) == 0
+    }
+
+    /// When the connection is to be closed if nothing happens.
+    pub(super) fn deadline(&self, limits: &Limits) -> Option<Instant> {
+        let at = |since: u64, limit: Duration| Some(self.epoch + Duration::from_millis(since) + limit);
+        let blocked = self.blocked_since.load(Relaxed);
+        let head = self.head_since.load(Relaxed);
+        if blocked > 0 {
+            at(blocked, limits.stream_idle)
+        } else if self.in_flight.load(Relaxed) > 0 {
+            None
+        } else if head > 0 {
+            at(head, limits.head)
+        } else {
+            at(self.idle_since.load(Relaxed), limits.client_idle)
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A client's stream whose bytes are watched. What was read to tell the protocol is read again first.
+#[derive(Debug)]
+pub(super) struct Watched<S> {
+    inner: S,
+    prefix: Vec<u8>,
+    scan: Scan,
+    activity: Arc<Activity>,
+}
+
+impl<S> Watched<S> {
+    pub(super) fn new(inner: S, prefix: Vec<u8>, activity: Arc<Activity>) -> Self {
+        Self { inner, prefix, scan: Scan::default(), activity }
+    }
+
+    fn saw(&mut self, bytes: &[u8]) {
+        let activity = &self.activity;
+        if bytes.is_empty() || activity.in_flight.load(Relaxed) > 0 {
+            return;
+        }
+        if activity.head_since.load(Relaxed) == 0 {
+            activity.head_since.store(activity.now() + 1, Relaxed);
+            self.scan = Scan::default();
+        }
+        if self.scan.finds_length(bytes) {
+            activity.has_length.store(true, Relaxed);
+        }
+    }
+}
+
+/// Looks for a Content-Length line in the bytes of a head, however they are cut.
+#[derive(Debug, Default)]
+struct Scan {
+    /// Bytes of the current line that agree with the name so far; `None`: they do not.
+    agreed: Option<usize>,
+    /// Whether the current line has a byte.
+    line_has_bytes: bool,
+    /// Whether a line came before.
+    began: bool,
+    ended: bool,
+}
+
+impl Scan {
+    fn finds_length(&mut self, bytes: &[u8]) -> bool {
+        const NAME: &[u8] = b"content-length";
+        let mut found = false;
+        for &byte in bytes {
+            if self.ended {
+                break;
+            }
+            match byte {
+                b'\n' => {
+                    self.ended = self.began && !self.line_has_bytes;
+                    self.began |= self.line_has_bytes;
+                    self.line_has_bytes = false;
+                    self.agreed = Some(0);
+                }
+                b'\r' => {}
+                _ => {
+                    self.line_has_bytes = true;
+                    self.agreed = match self.agreed {
+                        Some(n) if n == NAME.len() => {
+                            found |= byte == b':' || byte == b' ' || byte == b'\t';
+                            None
+                        }
+                        Some(n) if NAME.get(n).is_some_and(|want| byte.eq_ignore_ascii_case(want)) => Some(n + 1),
+                        Some(_) | None => None,
+                    };
+                }
+            }
+        }
+        found
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        if !this.prefix.is_empty() {
+            let prefix = std::mem::take(&mut this.prefix);
+            let (now, later) = prefix.split_at(prefix.len().min(buf.remaining()));
+            buf.put_slice(now);
+            this.prefix = later.to_vec();
+            this.saw(now);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut this.inner).poll_read(cx, buf);
+        if polled.is_ready() {
+            this.saw(buf.filled().get(before..).unwrap_or_default());
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> Watched<S> {
+    fn note<T>(&self, polled: Poll<T>) -> Poll<T> {
+        let blocked = &self.activity.blocked_since;
+        match (polled.is_ready(), blocked.load(Relaxed)) {
+            (true, 0) => {}
+            (true, _) => blocked.store(0, Relaxed),
+            (false, 0) => blocked.store(self.activity.now() + 1, Relaxed),
+            (false, _) => {}
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
+        self.note(polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
+        self.note(polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.inner).poll_flush(cx);
+        self.note(polled)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Scan;
+
+    #[test]
+    fn a_length_is_found_in_the_head_alone_however_it_is_cut() {
+        let with = b"POST / HTTP/1.1\r\nHost: a\r\ncOntent-Length: 5\r\n\r\n";
+        let without = b"\r\nPOST /Content-Length: HTTP/1.1\r\nX: Content-Length: 5\r\n\r\nContent-Length: 5\r\n";
+        for cut in 0..with.len() {
+            let (a, b) = with.split_at(cut);
+            let mut scan = Scan::default();
+            assert!(scan.finds_length(a) | scan.finds_length(b), "{cut}");
+        }
+        for cut in 0..without.len() {
+            let (a, b) = without.split_at(cut);
+            let mut scan = Scan::default();
+            assert!(!(scan.finds_length(a) | scan.finds_length(b)), "{cut}");
+        }
+    }
+}

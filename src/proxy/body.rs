@@ -1,0 +1,240 @@
+//! Content on its way: counted, bounded in its silence, never buffered.
+
+use super::record::Record;
+use crate::upstream::Lease;
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, Sleep, sleep};
+
+/// Why content did not end as it should.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BodyError {
+    /// The connection that it came from broke.
+    #[error(transparent)]
+    Broken(#[from] hyper::Error),
+    /// Nothing came for too long.
+    #[error("nothing came for {0:?}")]
+    Idle(Duration),
+}
+
+/// Ends a wait. Costs nothing until there is one: most content comes together with its head.
+struct Silence {
+    limit: Duration,
+    timer: Option<Pin<Box<Sleep>>>,
+    waiting: bool,
+}
+
+impl Silence {
+    fn new(limit: Duration) -> Self {
+        Self { limit, timer: None, waiting: false }
+    }
+
+    /// Nothing is there. Ready when that has been so for too long.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<BodyError> {
+        let limit = self.limit;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(limit)));
+        if !self.waiting {
+            self.waiting = true;
+            timer.as_mut().reset(Instant::now() + limit);
+        }
+        timer.as_mut().poll(cx).map(|()| BodyError::Idle(limit))
+    }
+
+    fn broken(&mut self) {
+        self.waiting = false;
+    }
+}
+
+/// The content of a request, on its way to the backend.
+pub(super) enum RequestBody {
+    /// None.
+    Empty,
+    /// From the client.
+    Streamed(Box<FromClient>),
+}
+
+pub(super) struct FromClient {
+    incoming: Incoming,
+    silence: Silence,
+    bytes: Rc<Cell<u64>>,
+    ended: Rc<Cell<bool>>,
+}
+
+impl RequestBody {
+    /// The content `incoming`; `bytes` counts it, `ended` tells when it has been read to its end.
+    pub(super) fn new(incoming: Incoming, idle: Duration, bytes: &Rc<Cell<u64>>, ended: &Rc<Cell<bool>>) -> Self {
+        if incoming.is_end_stream() {
+            ended.set(true);
+            return Self::Empty;
+        }
+        let (bytes, ended) = (bytes.clone(), ended.clone());
+        Self::Streamed(Box::new(FromClient { incoming, silence: Silence::new(idle), bytes, ended }))
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let body = match &mut *self {
+            Self::Empty => return Poll::Ready(None),
+            Self::Streamed(body) => body,
+        };
+        match Pin::new(&mut body.incoming).poll_frame(cx) {
+            Poll::Pending => body.silence.poll(cx).map(|error| Some(Err(error))),
+            Poll::Ready(frame) => {
+                body.silence.broken();
+                if let Some(Ok(frame)) = &frame
+                    && let Some(data) = frame.data_ref()
+                {
+                    body.bytes.set(body.bytes.get() + data.len() as u64);
+                }
+                if frame.is_none() || body.incoming.is_end_stream() {
+                    body.ended.set(true);
+                }
+                Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Streamed(body) => body.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Streamed(body) => body.incoming.size_hint(),
+        }
+    }
+}
+
+/// The content of a response, on its way to the client. It holds the record until it is over.
+pub(super) enum ResponseBody {
+    /// The gateway's own.
+    Own { content: Option<Bytes>, _record: Box<Record> },
+    /// None, and the record is kept elsewhere: an upgrade.
+    Nothing,
+    /// From the backend.
+    Streamed(FromBackend),
+}
+
+pub(super) struct FromBackend {
+    incoming: Incoming,
+    silence: Silence,
+    /// The connection, until the content has ended and it can be given back.
+    lease: Option<Lease<RequestBody>>,
+    request_ended: Rc<Cell<bool>>,
+    record: Box<Record>,
+}
+
+impl FromBackend {
+    fn end(&mut self) {
+        self.record.completed();
+        // While the request's content still flows the connection is of no use to others; dropped, it closes.
+        if let Some(lease) = self.lease.take()
+            && self.request_ended.get()
+        {
+            lease.give_back();
+        }
+    }
+
+    fn fail(&mut self, error: &BodyError) {
+        self.lease = None;
+        self.record.end = Some(match error {
+            BodyError::Broken(_) => "BackendAbort",
+            BodyError::Idle(_) => "BackendIdle",
+        });
+    }
+}
+
+impl ResponseBody {
+    /// The gateway's own content.
+    pub(super) fn own(content: Bytes, mut record: Box<Record>) -> Self {
+        record.bytes_out = content.len() as u64;
+        record.completed();
+        Self::Own { content: Some(content), _record: record }
+    }
+
+    /// The content that comes from a backend.
+    pub(super) fn streamed(
+        incoming: Incoming,
+        idle: Duration,
+        lease: Option<Lease<RequestBody>>,
+        request_ended: Rc<Cell<bool>>,
+        record: Box<Record>,
+    ) -> Self {
+        let mut body = FromBackend { incoming, silence: Silence::new(idle), lease, request_ended, record };
+        if body.incoming.is_end_stream() {
+            body.end();
+        }
+        Self::Streamed(body)
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let body = match &mut *self {
+            Self::Nothing => return Poll::Ready(None),
+            Self::Own { content, .. } => return Poll::Ready(content.take().map(|data| Ok(Frame::data(data)))),
+            Self::Streamed(body) => body,
+        };
+        match Pin::new(&mut body.incoming).poll_frame(cx) {
+            Poll::Pending => body.silence.poll(cx).map(|error| {
+                body.fail(&error);
+                Some(Err(error))
+            }),
+            Poll::Ready(Some(Err(error))) => {
+                let error = BodyError::from(error);
+                body.fail(&error);
+                Poll::Ready(Some(Err(error)))
+            }
+            Poll::Ready(Some(Ok(frame))) => {
+                body.silence.broken();
+                body.record.bytes_out += frame.data_ref().map_or(0, |data| data.len() as u64);
+                if body.incoming.is_end_stream() {
+                    body.end();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(None) => {
+                body.end();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Own { content, .. } => content.is_none(),
+            Self::Streamed(body) => body.incoming.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Nothing => SizeHint::with_exact(0),
+            Self::Own { content, .. } => SizeHint::with_exact(content.as_ref().map_or(0, |data| data.len() as u64)),
+            Self::Streamed(body) => body.incoming.size_hint(),
+        }
+    }
+}

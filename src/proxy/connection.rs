@@ -1,0 +1,198 @@
+//! One client connection: TLS, the protocol, and its deadlines.
+
+use super::activity::{Activity, Watched};
+use super::forward;
+use super::record;
+use super::worker::{ConnectionGuard, Worker};
+use crate::upstream::LocalExecutor;
+use http::{HeaderValue, Request};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio_rustls::TlsAcceptor;
+
+/// The client's side of a connection: what each of its requests needs to know.
+pub(super) struct Client {
+    pub(super) worker: Rc<Worker>,
+    pub(super) peer: SocketAddr,
+    /// The peer's address, as a field's value.
+    pub(super) peer_value: HeaderValue,
+    /// The port that it came to, as a field's value.
+    pub(super) port_value: HeaderValue,
+    pub(super) tls: bool,
+    /// The server name of the TLS connection, in lower case.
+    pub(super) sni: Option<Box<str>>,
+    pub(super) activity: Arc<Activity>,
+}
+
+/// The first bytes of HTTP/2 (RFC 9113, section 3.4).
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Serves one connection until it ends.
+pub(super) async fn serve(guard: ConnectionGuard, stream: TcpStream, peer: SocketAddr, tls: Option<TlsAcceptor>) {
+    let port = stream.local_addr().map_or(0, |local| local.port());
+    match tls {
+        None => Box::pin(serve_plain(&guard, stream, peer, port)).await,
+        Some(tls) => Box::pin(serve_tls(&guard, stream, peer, port, tls)).await,
+    }
+}
+
+async fn serve_plain(guard: &ConnectionGuard, mut stream: TcpStream, peer: SocketAddr, port: u16) {
+    let worker = guard.worker();
+    let deadline = Instant::now() + worker.limits.head;
+    let told = tokio::select! {
+        told = timeout_at(deadline, first_bytes(&mut stream)) => told,
+        () = worker.stopped() => return,
+    };
+    let Ok(Some((first, is_http2))) = told else { return };
+    let client = Client::new(worker, peer, port, None);
+    serve_http(client, stream, first, is_http2).await;
+}
+
+async fn serve_tls(guard: &ConnectionGuard, stream: TcpStream, peer: SocketAddr, port: u16, tls: TlsAcceptor) {
+    let worker = guard.worker();
+    let stream = match timeout(worker.limits.handshake, tls.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "a TLS handshake failed");
+            return;
+        }
+        Err(_) => {
+            tracing::debug!(%peer, "a TLS handshake was not done in time");
+            return;
+        }
+    };
+    let (_, session) = stream.get_ref();
+    let is_http2 = session.alpn_protocol() == Some(b"h2");
+    let sni = session.server_name().map(|name| name.trim_end_matches('.').to_ascii_lowercase().into());
+    let mut client = Client::new(worker, peer, port, sni);
+    client.tls = true;
+    serve_http(client, stream, Vec::new(), is_http2).await;
+}
+
+/// Reads until it is clear whether the client speaks HTTP/2. `None`: it has gone.
+async fn first_bytes(stream: &mut TcpStream) -> Option<(Vec<u8>, bool)> {
+    let mut first = Vec::with_capacity(1024);
+    loop {
+        match stream.read_buf(&mut first).await {
+            Ok(0) | Err(_) => return None,
+            Ok(_) => {}
+        }
+        let seen = first.len().min(PREFACE.len());
+        if first.get(..seen) != PREFACE.get(..seen) {
+            return Some((first, false));
+        }
+        if seen == PREFACE.len() {
+            return Some((first, true));
+        }
+    }
+}
+
+async fn serve_http<S>(client: Client, stream: S, first: Vec<u8>, is_http2: bool)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let client = Rc::new(client);
+    let io = TokioIo::new(Watched::new(stream, first, client.activity.clone()));
+    let served = client.clone();
+    let service = service_fn(move |request: Request<Incoming>| forward::handle(served.clone(), request));
+    let limits = &client.worker.limits;
+    if is_http2 {
+        let mut builder = http2::Builder::new(LocalExecutor);
+        builder
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(limits.http2_streams)
+            .initial_stream_window_size(limits.http2_stream_window)
+            .initial_connection_window_size(limits.http2_connection_window)
+            .header_table_size(limits.http2_header_table)
+            .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+            .max_pending_accept_reset_streams(limits.http2_pending_resets)
+            .max_local_error_reset_streams(limits.http2_local_resets)
+            .keep_alive_interval(limits.http2_ping)
+            .keep_alive_timeout(limits.head)
+            .enable_connect_protocol();
+        let connection = builder.serve_connection(io, service);
+        drive(&client, connection, |connection| connection.graceful_shutdown()).await;
+    } else {
+        let mut builder = http1::Builder::new();
+        // Deadlines of heads and of idle connections are kept here, by one timer that is rarely touched.
+        builder
+            .timer(TokioTimer::new())
+            .header_read_timeout(None)
+            .max_buf_size(limits.head_bytes.max(8192))
+            .max_header_size(limits.head_bytes);
+        let connection = builder.serve_connection(io, service).with_upgrades();
+        drive(&client, connection, |connection| connection.graceful_shutdown()).await;
+    }
+}
+
+/// Polls the connection until it ends, is idle for too long, or the gateway stops.
+async fn drive<C>(client: &Rc<Client>, connection: C, wind_down: impl Fn(Pin<&mut C>))
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let worker = &client.worker;
+    let mut connection = pin!(connection);
+    let mut stopped = pin!(worker.stopped());
+    let mut timer = pin!(sleep_until(Instant::now() + worker.limits.head));
+    let mut is_stopping = false;
+    let ended = poll_fn(|cx| {
+        loop {
+            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+                return Poll::Ready(Some(ended));
+            }
+            if !is_stopping && stopped.as_mut().poll(cx).is_ready() {
+                is_stopping = true;
+                wind_down(connection.as_mut());
+                continue;
+            }
+            let deadline = client.activity.deadline(&worker.limits);
+            if let Some(deadline) = deadline
+                && deadline < timer.deadline()
+            {
+                timer.as_mut().reset(deadline);
+            }
+            if timer.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+            // It fired: either the connection's time is over, or it is due again only later.
+            let now = Instant::now();
+            match deadline {
+                Some(deadline) if deadline <= now => return Poll::Ready(None),
+                Some(deadline) => timer.as_mut().reset(deadline),
+                None => timer.as_mut().reset(now + worker.limits.head),
+            }
+        }
+    })
+    .await;
+    match ended {
+        Some(Ok(())) => {}
+        Some(Err(error)) => record::broken_connection(client, &error),
+        None => record::expired_connection(client),
+    }
+}
+
+impl Client {
+    fn new(worker: &Rc<Worker>, peer: SocketAddr, port: u16, sni: Option<Box<str>>) -> Self {
+        let address = peer.ip().to_canonical().to_string();
+        Self {
+            worker: worker.clone(),
+            peer,
+            peer_value: HeaderValue::try_from(address).unwrap_or(HeaderValue::from_static("unknown")),
+            port_value: HeaderValue::from(port),
+            tls: false,
+            sni,
+            activity: Activity::new(worker.epoch),
+        }
+    }
+}

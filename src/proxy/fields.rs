@@ -1,0 +1,185 @@
+//! Fields that are for one hop only, and those that tell a backend where a request came from.
+
+use super::connection::Client;
+use super::request::{Checked, Upgrade};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+
+static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+static X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+static X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+static KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+static PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+static HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
+/// The id of a request, from the client or made here.
+pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The longest request id that is taken from a client.
+const REQUEST_ID_CHARS: usize = 128;
+
+/// Whether some Connection line names `option`.
+pub(super) fn connection_names(headers: &HeaderMap, option: &str) -> bool {
+    options(headers).any(|named| named.eq_ignore_ascii_case(option))
+}
+
+/// All names in all Connection lines.
+fn options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let lines = headers.get_all(header::CONNECTION).iter();
+    lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')).map(str::trim)
+}
+
+/// Removes what is for one hop only (RFC 9110, section 7.6.1).
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        // The names are collected first: a line may name Connection itself.
+        let named: Vec<HeaderName> = options(headers)
+            .filter(|name| !name.eq_ignore_ascii_case("close") && !name.eq_ignore_ascii_case("keep-alive"))
+            .filter_map(|name| name.parse().ok())
+            .collect();
+        for name in named {
+            // What frames, routes or authenticates a message is not for the sender to take away.
+            let kept = [header::HOST, header::CONTENT_LENGTH, header::AUTHORIZATION, header::COOKIE];
+            if !kept.contains(&name) {
+                headers.remove(name);
+            }
+        }
+        headers.remove(header::CONNECTION);
+    }
+    headers.remove(&KEEP_ALIVE);
+    headers.remove(&PROXY_CONNECTION);
+    headers.remove(header::TRANSFER_ENCODING);
+    headers.remove(header::UPGRADE);
+}
+
+/// Makes a client's fields those for the backend.
+pub(super) fn to_backend(headers: &mut HeaderMap, checked: &Checked, client: &Client, request_id: &HeaderValue) {
+    let takes_trailers = headers.get_all(header::TE).iter().any(|te| {
+        te.to_str().is_ok_and(|te| te.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers")))
+    });
+    remove_hop_by_hop(headers);
+    headers.remove(header::TE);
+    headers.remove(&HTTP2_SETTINGS);
+    headers.remove(header::FORWARDED);
+    join_cookies(headers);
+    headers.insert(header::HOST, checked.host_value.clone());
+    headers.insert(&X_FORWARDED_FOR, client.peer_value.clone());
+    headers.insert(&X_REAL_IP, client.peer_value.clone());
+    headers.insert(&X_FORWARDED_HOST, checked.host_value.clone());
+    headers.insert(&X_FORWARDED_PORT, client.port_value.clone());
+    headers.insert(&X_FORWARDED_PROTO, HeaderValue::from_static(if client.tls { "https" } else { "http" }));
+    headers.insert(&X_REQUEST_ID, request_id.clone());
+    match (&checked.upgrade, takes_trailers) {
+        (Some(upgrade), _) => ask_for_upgrade(headers, upgrade),
+        (None, true) => {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+            headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
+        }
+        (None, false) => {}
+    }
+}
+
+fn ask_for_upgrade(headers: &mut HeaderMap, upgrade: &Upgrade) {
+    headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    match upgrade {
+        Upgrade::Field(value) => {
+            headers.insert(header::UPGRADE, value.clone());
+        }
+        Upgrade::ExtendedConnect => {
+            use base64::Engine;
+            let key = base64::engine::general_purpose::STANDARD.encode(fastrand::u128(..).to_ne_bytes());
+            headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+            if let Ok(key) = HeaderValue::try_from(key) {
+                headers.insert(header::SEC_WEBSOCKET_KEY, key);
+            }
+        }
+    }
+}
+
+/// HTTP/2 may send a cookie in crumbs; HTTP/1 has one field (RFC 9113, section 8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    if headers.get_all(header::COOKIE).iter().nth(1).is_none() {
+        return;
+    }
+    let crumbs: Vec<&[u8]> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..])) {
+        headers.insert(header::COOKIE, joined);
+    }
+}
+
+/// Makes a backend's fields those for the client.
+pub(super) fn to_client(headers: &mut HeaderMap, status: StatusCode) {
+    if headers.contains_key(header::TRANSFER_ENCODING) || status == StatusCode::SWITCHING_PROTOCOLS {
+        // Beside a transfer coding a length is void (RFC 9112, section 6.3); sent on it would frame the message wrongly.
+        headers.remove(header::CONTENT_LENGTH);
+    }
+    remove_hop_by_hop(headers);
+}
+
+/// The request's id: the client's, if it is one, else a new one.
+pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let valid = |value: &&HeaderValue| {
+        let bytes = value.as_bytes();
+        (1..=REQUEST_ID_CHARS).contains(&bytes.len())
+            && bytes
+                .iter()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'/' | b'+' | b'='))
+    };
+    if let Some(given) = headers.get(&X_REQUEST_ID).filter(valid) {
+        return given.clone();
+    }
+    HeaderValue::try_from(format!("{:032x}", fastrand::u128(..))).unwrap_or(HeaderValue::from_static("0"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn every_connection_line_is_heeded_whatever_its_case() {
+        let mut headers = map(&[
+            ("connection", "X-One, close"),
+            ("Connection", "x-two,host,Content-Length"),
+            ("x-one", "1"),
+            ("x-two", "2"),
+            ("x-three", "3"),
+            ("host", "a"),
+            ("content-length", "3"),
+            ("keep-alive", "timeout=5"),
+        ]);
+        remove_hop_by_hop(&mut headers);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["content-length", "host", "x-three"]);
+    }
+
+    #[test]
+    fn a_length_beside_a_transfer_coding_is_not_sent_on() {
+        let mut headers = map(&[("content-length", "3"), ("transfer-encoding", "chunked")]);
+        to_client(&mut headers, StatusCode::OK);
+        assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn cookie_crumbs_become_one_field() {
+        let mut headers = map(&[("cookie", "a=1"), ("cookie", "b=2")]);
+        join_cookies(&mut headers);
+        assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
+    }
+
+    #[test]
+    fn an_id_is_kept_only_if_it_is_one() {
+        assert_eq!(request_id(&map(&[("x-request-id", "abc-1")])), "abc-1");
+        for bad in ["", "a b", "a\"b", "<a>"] {
+            assert_eq!(request_id(&map(&[("x-request-id", bad)])).len(), 32, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! The gateway as a value: configured, bound, running, shut down.
+
+use super::limits::Limits;
+use super::listener::{self, Sockets};
+use super::lookup::Lookup;
+use super::worker::{self, Settings};
+use crate::routing;
+use crate::telemetry::access_log::AccessLog;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::{oneshot, watch};
+
+/// What the data plane is to be.
+#[derive(Debug, Clone, Default)]
+pub struct GatewayConfig {
+    /// Where plain HTTP is served.
+    pub http: Option<SocketAddr>,
+    /// Where HTTPS is served.
+    pub https: Option<SocketAddr>,
+    /// Worker threads; 0: one per core.
+    pub workers: usize,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+/// The addresses that are bound; port 0 is read back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Addresses {
+    /// Of plain HTTP.
+    pub http: Option<SocketAddr>,
+    /// Of HTTPS.
+    pub https: Option<SocketAddr>,
+}
+
+/// Why there is no gateway.
+#[derive(Debug, thiserror::Error)]
+pub enum ProxyError {
+    /// Another program has the port.
+    #[error("{address} is in use by another program; choose another address with {flag}")]
+    AddressInUse {
+        /// The address.
+        address: SocketAddr,
+        /// The flag that changes it.
+        flag: &'static str,
+    },
+    /// The address cannot be bound for another reason.
+    #[error("{address} cannot be bound: {source}; choose another address with {flag}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// The flag that changes it.
+        flag: &'static str,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// HTTPS without certificates.
+    #[error("HTTPS is to be served on {address}, but there is no TLS configuration for it")]
+    NoTls {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// A worker ended by a panic.
+    #[error("{count} worker threads did not end cleanly")]
+    Panicked {
+        /// How many.
+        count: usize,
+    },
+}
+
+/// Sockets are bound; nothing is served yet.
+pub struct Bound {
+    addresses: Addresses,
+    sockets: Vec<Sockets>,
+    settings: Settings,
+}
+
+/// The gateway serves.
+#[derive(Debug)]
+pub struct Running {
+    addresses: Addresses,
+    stop: watch::Sender<Option<Duration>>,
+    workers: Vec<(JoinHandle<()>, oneshot::Receiver<()>)>,
+}
+
+/// Binds the sockets of `config`. Requests will be routed by `table`.
+pub fn bind(
+    config: GatewayConfig,
+    table: Arc<routing::Table>,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    log: Arc<AccessLog>,
+) -> Result<Bound, ProxyError> {
+    bind_with(config, table, tls, log)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the parts are handed over")]
+pub(super) fn bind_with(
+    config: GatewayConfig,
+    table: Arc<dyn Lookup>,
+    tls: Option<Arc<rustls::ServerConfig>>,
+    log: Arc<AccessLog>,
+) -> Result<Bound, ProxyError> {
+    if let (Some(address), None) = (config.https, &tls) {
+        return Err(ProxyError::NoTls { address });
+    }
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let workers = if config.workers == 0 { cores() } else { config.workers };
+    let (addresses, sockets) = listener::bind(config.http, config.https, workers)?;
+    let settings = Settings { workers, limits: config.limits, table, tls: tls.map(with_protocols), log };
+    Ok(Bound { addresses, sockets, settings })
+}
+
+/// Offers HTTP/2 and HTTP/1.1, in this order, unless the configuration says something already.
+fn with_protocols(tls: Arc<rustls::ServerConfig>) -> Arc<rustls::ServerConfig> {
+    if !tls.alpn_protocols.is_empty() {
+        return tls;
+    }
+    let mut config = (*tls).clone();
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Arc::new(config)
+}
+
+impl Bound {
+    /// The addresses that are bound.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Starts the workers. One that the system does not allow is told in the log; the others take its part.
+    pub fn start(self) -> Running {
+        let (stop, stopping) = watch::channel(None);
+        let mut workers = Vec::new();
+        for (index, sockets) in self.sockets.into_iter().enumerate() {
+            let (settings, stopping) = (self.settings.clone(), stopping.clone());
+            let (ended, end) = oneshot::channel();
+            let run = move || {
+                worker::run(sockets, &settings, stopping);
+                ended.send(()).ok();
+            };
+            let thread = std::thread::Builder::new().name(format!("gateway-{index}")).spawn(run);
+            match thread {
+                Ok(thread) => workers.push((thread, end)),
+                Err(error) => tracing::error!(%error, index, "a worker thread could not be started"),
+            }
+        }
+        Running { addresses: self.addresses, stop, workers }
+    }
+}
+
+impl Running {
+    /// The addresses that are served.
+    pub fn addresses(&self) -> &Addresses {
+        &self.addresses
+    }
+
+    /// Stops accepting, tells clients to go (GOAWAY, `Connection: close`), waits for what is under way up to `grace`,
+    /// then closes what is left. All threads have ended when it returns.
+    pub async fn shutdown(self, grace: Duration) -> Result<(), ProxyError> {
+        self.stop.send_replace(Some(grace));
+        let mut panicked = 0;
+        for (thread, end) in self.workers {
+            // The sender is dropped by a panic as well, so this ends in any case; the thread is at its end then.
+            drop(end.await);
+            panicked += usize::from(thread.join().is_err());
+        }
+        if panicked == 0 { Ok(()) } else { Err(ProxyError::Panicked { count: panicked }) }
+    }
+}

@@ -1,0 +1,87 @@
+//! The bounds of the data plane, with the values that ship.
+
+use std::time::Duration;
+
+/// How much and how long the gateway takes. The defaults are those that ship.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of a request's or a response's head.
+    pub head_bytes: usize,
+    /// Until a head that has begun is complete, and until the first one begins.
+    pub head: Duration,
+    /// Until a TLS handshake is done.
+    pub handshake: Duration,
+    /// Until a client's idle connection is closed.
+    pub client_idle: Duration,
+    /// Until an idle connection to an endpoint is closed.
+    pub upstream_idle: Duration,
+    /// Idle connections kept per endpoint and worker.
+    pub idle_per_endpoint: usize,
+    /// Until a connection to an endpoint stands.
+    pub connect: Duration,
+    /// Until the head of the response is there, if the rule says nothing else.
+    pub response_head: Duration,
+    /// Until a stream on which nothing moves is given up, if the rule says nothing else.
+    pub stream_idle: Duration,
+    /// The same for upgraded connections.
+    pub upgrade_idle: Duration,
+    /// How long a request waits for an endpoint that comes up, while nothing of it was sent.
+    pub patience: Duration,
+    /// Streams of an HTTP/2 connection.
+    pub http2_streams: u32,
+    /// Window of an HTTP/2 stream, in bytes.
+    pub http2_stream_window: u32,
+    /// Window of an HTTP/2 connection, in bytes.
+    pub http2_connection_window: u32,
+    /// Bytes of the HPACK table.
+    pub http2_header_table: u32,
+    /// Streams that a client may reset before they are looked at.
+    pub http2_pending_resets: usize,
+    /// Resets that a client may provoke.
+    pub http2_local_resets: usize,
+    /// Between two pings.
+    pub http2_ping: Duration,
+    /// Client connections of all workers; 0: half of the file descriptors.
+    pub connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            head_bytes: 64 * 1024,
+            head: seconds(10),
+            handshake: seconds(10),
+            client_idle: seconds(75),
+            upstream_idle: seconds(60),
+            idle_per_endpoint: 256,
+            connect: seconds(2),
+            response_head: seconds(60),
+            stream_idle: seconds(300),
+            upgrade_idle: seconds(3600),
+            patience: Duration::from_millis(250),
+            http2_streams: 100,
+            http2_stream_window: 64 * 1024,
+            http2_connection_window: 1024 * 1024,
+            http2_header_table: 4096,
+            http2_pending_resets: 50,
+            http2_local_resets: 500,
+            http2_ping: seconds(30),
+            connections: 0,
+        }
+    }
+}
+
+impl Limits {
+    /// Client connections that one of `workers` may have.
+    pub(super) fn connections_per_worker(&self, workers: usize) -> usize {
+        let all = if self.connections > 0 { self.connections } else { half_of_descriptors() };
+        (all / workers.max(1)).max(1)
+    }
+}
+
+fn half_of_descriptors() -> usize {
+    use nix::sys::resource::{Resource, getrlimit};
+    let soft = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+    usize::try_from(soft / 2).unwrap_or(usize::MAX)
+}

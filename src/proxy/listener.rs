@@ -1,0 +1,88 @@
+//! Listening sockets: bound once per worker on one port, and accepted from without end.
+
+use super::gateway::{Addresses, ProxyError};
+use socket2::{Domain, Protocol, Socket, Type};
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+use tokio::net::TcpStream;
+
+/// The sockets of one worker.
+#[derive(Debug, Default)]
+pub(super) struct Sockets {
+    pub(super) http: Option<TcpListener>,
+    pub(super) https: Option<TcpListener>,
+}
+
+/// Connections that may wait to be accepted, per socket.
+const BACKLOG: i32 = 4096;
+
+/// Binds both addresses once for each worker.
+pub(super) fn bind(
+    http: Option<SocketAddr>,
+    https: Option<SocketAddr>,
+    workers: usize,
+) -> Result<(Addresses, Vec<Sockets>), ProxyError> {
+    let (http, plain) = shared(http, workers, "--http")?;
+    let (https, secure) = shared(https, workers, "--https")?;
+    let (mut plain, mut secure) = (plain.into_iter(), secure.into_iter());
+    let sockets = (0..workers).map(|_| Sockets { http: plain.next(), https: secure.next() }).collect();
+    Ok((Addresses { http, https }, sockets))
+}
+
+/// `workers` sockets that share one port.
+fn shared(
+    address: Option<SocketAddr>,
+    workers: usize,
+    flag: &'static str,
+) -> Result<(Option<SocketAddr>, Vec<TcpListener>), ProxyError> {
+    let Some(address) = address else { return Ok((None, Vec::new())) };
+    let failure = |source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => ProxyError::AddressInUse { address, flag },
+        _ => ProxyError::Bind { address, flag, source },
+    };
+    if address.port() != 0 {
+        // A second gateway of the same user would silently share the port: SO_REUSEPORT asks for just that.
+        drop(socket(address, false).map_err(failure)?);
+    }
+    let first = socket(address, true).map_err(failure)?;
+    let bound = first.local_addr().map_err(failure)?;
+    let mut sockets = vec![first];
+    for _ in 1..workers {
+        sockets.push(socket(bound, true).map_err(failure)?);
+    }
+    Ok((Some(bound), sockets))
+}
+
+fn socket(address: SocketAddr, share: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(share)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Accepts for ever and gives each connection to `serve`.
+pub(super) async fn accept(listener: tokio::net::TcpListener, serve: impl Fn(TcpStream, SocketAddr)) {
+    let mut pause = Duration::from_millis(5);
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                pause = Duration::from_millis(5);
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(%error, "a connection ended before it began");
+                    continue;
+                }
+                serve(stream, peer);
+            }
+            Err(error) => {
+                // Out of descriptors, most likely. Spinning would take the time that those under way need.
+                tracing::warn!(%error, "accepting failed");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_millis(100));
+            }
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What happened to a request: written when it is over, however it ended.
+
+use super::connection::Client;
+use super::refusal::{BadRequest, Refusal};
+use crate::routing::{Endpoint, Rule};
+use crate::telemetry::access_log::Entry;
+use http::{HeaderValue, Method, StatusCode, Uri, Version, header, request::Parts};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// One request's record. Dropping it counts it, and writes its line.
+pub(super) struct Record {
+    client: Rc<Client>,
+    begun: Instant,
+    method: Method,
+    uri: Uri,
+    version: Version,
+    user_agent: Option<HeaderValue>,
+    pub(super) request_id: HeaderValue,
+    pub(super) host: Box<str>,
+    pub(super) status: Option<StatusCode>,
+    refusal: Option<(&'static str, &'static str)>,
+    pub(super) rule: Option<Arc<Rule>>,
+    pub(super) endpoint: Option<Arc<Endpoint>>,
+    environment: Option<String>,
+    pub(super) retries: u32,
+    pub(super) bytes_in: Rc<Cell<u64>>,
+    pub(super) bytes_out: u64,
+    pub(super) connect: Option<Duration>,
+    head: Option<Duration>,
+    /// How it ended, if not by a complete response. At first: the client went before there was one.
+    pub(super) end: Option<&'static str>,
+}
+
+impl Record {
+    /// Begins with a request's head.
+    pub(super) fn begin(client: &Rc<Client>, parts: &Parts, request_id: HeaderValue) -> Box<Self> {
+        client.worker.metrics.active.increment(1.0);
+        Box::new(Self {
+            client: client.clone(),
+            begun: Instant::now(),
+            method: parts.method.clone(),
+            uri: parts.uri.clone(),
+            version: parts.version,
+            user_agent: parts.headers.get(header::USER_AGENT).cloned(),
+            request_id,
+            host: Box::default(),
+            status: None,
+            refusal: None,
+            rule: None,
+            endpoint: None,
+            environment: None,
+            retries: 0,
+            bytes_in: Rc::default(),
+            bytes_out: 0,
+            connect: None,
+            head: None,
+            end: Some("ClientAbort"),
+        })
+    }
+
+    pub(super) fn client(&self) -> &Rc<Client> {
+        &self.client
+    }
+
+    pub(super) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The head of the response is there.
+    pub(super) fn answered(&mut self, status: StatusCode) {
+        self.status = Some(status);
+        self.head = Some(self.begun.elapsed());
+    }
+
+    /// The gateway answers itself.
+    pub(super) fn refused(&mut self, refusal: &Refusal) {
+        self.status = Some(refusal.status());
+        self.refusal = Some((refusal.code(), refusal.proxy_status()));
+        self.environment = refusal.environment().map(ToString::to_string);
+        self.client.worker.metrics.refusal(refusal.code()).increment(1);
+    }
+
+    /// The response is complete.
+    pub(super) fn completed(&mut self) {
+        self.end = None;
+    }
+
+    fn write(&self) {
+        let mut log = self.client.worker.log.borrow_mut();
+        if !log.is_on() {
+            return;
+        }
+        let environment = self.rule.as_ref().and_then(|rule| rule.environment.as_ref()).map(ToString::to_string);
+        log.write(&Entry {
+            time: jiff::Timestamp::now().to_string(),
+            request_id: self.request_id.to_str().unwrap_or_default(),
+            client: self.client.peer.to_string(),
+            method: self.method.as_str(),
+            host: &self.host,
+            path: self.uri.path(),
+            query: self.uri.query().is_some(),
+            protocol: protocol(self.version),
+            tls: self.client.tls,
+            status: self.status.map(|status| status.as_u16()),
+            refusal: self.refusal.map(|(code, _)| code),
+            proxy_error: self.refusal.map(|(_, error)| error),
+            end: self.end,
+            rule: self.rule.as_ref().map(|rule| rule.name.to_string()),
+            environment: environment.or_else(|| self.environment.clone()),
+            endpoint: self.endpoint.as_ref().map(|endpoint| endpoint.address.to_string()),
+            pod: self.endpoint.as_ref().and_then(|endpoint| endpoint.pod.as_deref()),
+            retries: self.retries,
+            bytes_in: self.bytes_in.get(),
+            bytes_out: self.bytes_out,
+            total_ms: millis(self.begun.elapsed()),
+            connect_ms: self.connect.map(millis),
+            head_ms: self.head.map(millis),
+            user_agent: self.user_agent.as_ref().map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned()),
+        });
+    }
+
+    fn count(&self) {
+        let metrics = &self.client.worker.metrics;
+        let requests = if self.version == Version::HTTP_2 { &metrics.http2 } else { &metrics.http1 };
+        requests.of(self.status.map(|status| status.as_u16())).increment(1);
+        metrics.duration.record(self.begun.elapsed().as_secs_f64());
+        metrics.active.decrement(1.0);
+        metrics.retries.increment(u64::from(self.retries));
+        metrics.request_bytes.increment(self.bytes_in.get());
+        metrics.response_bytes.increment(self.bytes_out);
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        self.client.activity.end();
+        self.count();
+        self.write();
+    }
+}
+
+/// Milliseconds with three decimals.
+fn millis(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2.0",
+        _ => "HTTP/1.1",
+    }
+}
+
+/// hyper gave a connection up. When a head was the reason it has answered, and no request was seen.
+pub(super) fn broken_connection(client: &Rc<Client>, error: &hyper::Error) {
+    if !error.is_parse() {
+        tracing::debug!(peer = %client.peer, %error, "a connection ended");
+        return;
+    }
+    let refusal = if error.is_parse_too_large() {
+        Refusal::HeadTooLarge
+    } else if error.to_string().contains("URI too long") {
+        Refusal::TargetTooLong
+    } else {
+        Refusal::BadRequest(BadRequest::Malformed)
+    };
+    unseen_request(client, &refusal, Some(refusal.status()));
+}
+
+/// A connection's time was over.
+pub(super) fn expired_connection(client: &Rc<Client>) {
+    if client.activity.is_in_head() {
+        unseen_request(client, &Refusal::HeadTimeout, None);
+    }
+}
+
+fn unseen_request(client: &Rc<Client>, refusal: &Refusal, status: Option<StatusCode>) {
+    let metrics = &client.worker.metrics;
+    metrics.refusal(refusal.code()).increment(1);
+    metrics.http1.of(status.map(|status| status.as_u16())).increment(1);
+    client.worker.log.borrow_mut().write(&Entry {
+        time: jiff::Timestamp::now().to_string(),
+        client: client.peer.to_string(),
+        tls: client.tls,
+        status: status.map(|status| status.as_u16()),
+        refusal: Some(refusal.code()),
+        proxy_error: Some(refusal.proxy_status()),
+        ..Entry::default()
+    });
+}

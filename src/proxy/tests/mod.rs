@@ -1,0 +1,1 @@
+//! The data plane as its clients and backends see it.

@@ -1,0 +1,195 @@
+//! One data worker: a thread with its own runtime, sockets, pools and buffers.
+
+use super::body::RequestBody;
+use super::connection;
+use super::limits::Limits;
+use super::listener::{self, Sockets};
+use super::lookup::Lookup;
+use crate::telemetry::access_log::{AccessLog, Writer};
+use crate::telemetry::metrics::ProxyMetrics;
+use crate::upstream::{Balancer, PoolSettings, Pools};
+use std::cell::{Cell, RefCell};
+use std::net::TcpListener;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_rustls::TlsAcceptor;
+
+/// What all workers share.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) workers: usize,
+    pub(super) limits: Limits,
+    pub(super) table: Arc<dyn Lookup>,
+    pub(super) tls: Option<Arc<rustls::ServerConfig>>,
+    pub(super) log: Arc<AccessLog>,
+}
+
+/// What belongs to one worker. Nothing in it is shared with another thread but the table.
+pub(super) struct Worker {
+    pub(super) limits: Limits,
+    pub(super) table: Arc<dyn Lookup>,
+    pub(super) pools: Rc<Pools<RequestBody>>,
+    pub(super) balancer: Balancer,
+    pub(super) log: RefCell<Writer>,
+    pub(super) metrics: ProxyMetrics,
+    /// Clocks of connections count from here.
+    pub(super) epoch: Instant,
+    pub(super) stopping: watch::Receiver<Option<Duration>>,
+    connections: Cell<usize>,
+    most_connections: usize,
+    drained: Notify,
+}
+
+/// Counts a connection until it ends.
+pub(super) struct ConnectionGuard(Rc<Worker>);
+
+/// How often buffers are flushed and pools swept.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Runs a worker until it is stopped and drained.
+pub(super) fn run(sockets: Sockets, settings: &Settings, stopping: watch::Receiver<Option<Duration>>) {
+    let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "a worker has no runtime");
+            return;
+        }
+    };
+    runtime.block_on(async {
+        let worker = Rc::new(Worker::new(settings, stopping));
+        serve(&worker, sockets, settings.tls.clone()).await;
+    });
+}
+
+async fn serve(worker: &Rc<Worker>, sockets: Sockets, tls: Option<Arc<rustls::ServerConfig>>) {
+    let mut tasks = Vec::new();
+    let doors = [(sockets.http, None), (sockets.https, tls.map(TlsAcceptor::from))];
+    for (socket, tls) in doors {
+        if let Some(socket) = socket {
+            tasks.push(tokio::task::spawn_local(open(worker.clone(), socket, tls)));
+        }
+    }
+    let upkeep = tokio::task::spawn_local(upkeep(worker.clone()));
+    let mut stopping = worker.stopping.clone();
+    let grace = match stopping.wait_for(Option::is_some).await {
+        Ok(grace) => grace.unwrap_or_default(),
+        Err(_) => Duration::ZERO,
+    };
+    tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    if tokio::time::timeout(grace, worker.drain()).await.is_err() {
+        tracing::warn!(connections = worker.connections.get(), "connections were closed as the grace was over");
+    }
+    upkeep.abort();
+    worker.log.borrow_mut().flush();
+}
+
+/// Accepts from one socket.
+async fn open(worker: Rc<Worker>, socket: TcpListener, tls: Option<TlsAcceptor>) {
+    let listener = match tokio::net::TcpListener::from_std(socket) {
+        Ok(listener) => listener,
+        Err(error) => {
+            tracing::error!(%error, "a socket cannot be served");
+            return;
+        }
+    };
+    listener::accept(listener, |stream, peer| match worker.enter() {
+        Some(guard) => {
+            let serving = connection::serve(guard, stream, peer, tls.clone());
+            drop(tokio::task::spawn_local(serving));
+        }
+        None => worker.metrics.turned_away.increment(1),
+    })
+    .await;
+}
+
+async fn upkeep(worker: Rc<Worker>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    for round in 0_u64.. {
+        ticks.tick().await;
+        worker.log.borrow_mut().flush();
+        if round % 5 == 0 {
+            worker.pools.sweep();
+        }
+    }
+}
+
+impl Worker {
+    fn new(settings: &Settings, stopping: watch::Receiver<Option<Duration>>) -> Self {
+        let limits = settings.limits.clone();
+        let pools = Pools::new(PoolSettings {
+            connect: limits.connect,
+            idle: limits.upstream_idle,
+            idle_per_endpoint: limits.idle_per_endpoint,
+            head_bytes: limits.head_bytes,
+        });
+        Self {
+            most_connections: limits.connections_per_worker(settings.workers),
+            limits,
+            table: settings.table.clone(),
+            pools,
+            balancer: Balancer::default(),
+            log: RefCell::new(settings.log.writer()),
+            metrics: ProxyMetrics::new(),
+            epoch: Instant::now(),
+            stopping,
+            connections: Cell::new(0),
+            drained: Notify::new(),
+        }
+    }
+
+    /// Counts one more connection, unless there are too many.
+    fn enter(self: &Rc<Self>) -> Option<ConnectionGuard> {
+        let now = self.connections.get();
+        if now >= self.most_connections {
+            return None;
+        }
+        self.connections.set(now + 1);
+        self.metrics.accepted.increment(1);
+        self.metrics.connections.increment(1.0);
+        Some(ConnectionGuard(self.clone()))
+    }
+
+    /// Counts a connection that another one became.
+    pub(super) fn enter_always(self: &Rc<Self>) -> ConnectionGuard {
+        self.connections.set(self.connections.get() + 1);
+        self.metrics.connections.increment(1.0);
+        ConnectionGuard(self.clone())
+    }
+
+    async fn drain(&self) {
+        while self.connections.get() > 0 {
+            self.drained.notified().await;
+        }
+    }
+
+    /// Ends when the gateway is told to stop.
+    pub(super) async fn stopped(&self) {
+        let mut stopping = self.stopping.clone();
+        drop(stopping.wait_for(Option::is_some).await);
+    }
+
+    /// Whether the gateway was told to stop.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.borrow().is_some()
+    }
+}
+
+impl ConnectionGuard {
+    pub(super) fn worker(&self) -> &Rc<Worker> {
+        &self.0
+    }
+}
+
+impl Drop for ConnectionGuard {
+    fn drop(&mut self) {
+        self.0.connections.set(self.0.connections.get().saturating_sub(1));
+        self.0.metrics.connections.decrement(1.0);
+        // One permit is kept if nobody waits yet.
+        self.0.drained.notify_one();
+    }
+}
