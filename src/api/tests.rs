@@ -102,7 +102,11 @@ async fn every_described_call_needs_the_token() {
             let response = setting.send(request, Body::empty()).await;
             assert_eq!(response.headers()["www-authenticate"], "Bearer realm=\"doorstep\"");
             let (status, problem) = read(response).await;
-            assert_eq!((status, &problem["code"]), (StatusCode::UNAUTHORIZED, &json!("unauthorized")), "{method} {path}");
+            assert_eq!(
+                (status, &problem["code"]),
+                (StatusCode::UNAUTHORIZED, &json!("unauthorized")),
+                "{method} {path}"
+            );
             calls += 1;
         }
     }
