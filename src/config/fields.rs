@@ -10,6 +10,11 @@ use std::fmt::Display;
 pub(super) struct Mistakes(Vec<ConfigError>);
 
 impl Mistakes {
+    /// How many there are so far.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn add(&mut self, path: &str, message: impl Display) {
         self.0.push(ConfigError { path: path.to_owned(), message: message.to_string() });
     }
@@ -87,7 +92,7 @@ impl<'v> Fields<'v> {
     }
 }
 
-fn join(path: &str, name: &str) -> String {
+pub(super) fn join(path: &str, name: &str) -> String {
     // A name from a file may be of any length and hold anything.
     let plain = name.len() <= 40 && name.bytes().all(|b| b.is_ascii_graphic());
     let name = if plain { name.to_owned() } else { shown(name) };

@@ -4,6 +4,7 @@ mod classes;
 mod errors;
 mod fields;
 mod routes;
+mod schema;
 
 pub use classes::read_classes;
 pub use errors::{ConfigError, ConfigErrors};

@@ -1,6 +1,6 @@
 //! The file of routes: `routes`, each with hosts and rules. `config/routes` holds an example.
 
-use super::fields::{Fields, Mistakes, kind};
+use super::fields::{Fields, Mistakes, join, kind};
 use super::{ConfigErrors, parse_yaml};
 use crate::model::shown;
 use crate::routing::{
@@ -107,7 +107,7 @@ fn pairs<'v>(fields: &Fields<'v>, name: &str, mistakes: &mut Mistakes) -> Vec<(S
     };
     let mut found = Vec::new();
     for (name, value) in object {
-        let place = format!("{place}.{name}");
+        let place = join(&place, name);
         let wanted = match value {
             Value::String(text) => Some(ValueMatch::Exact(text.as_str().into())),
             Value::Object(_) => {

@@ -39,7 +39,8 @@ pub(super) fn start(config: DiscoveryConfig, table: Arc<Table>, shutdown: &Cance
     let (published, generation) = watch::channel(0);
     let mut missing = BTreeSet::new();
     if let Some(client) = &config.client {
-        missing.extend([SourceKind::Service, SourceKind::EndpointSlice, SourceKind::Class]);
+        // Environments too: without their notes, a host that is being created would be told to be nobody's.
+        missing.extend([SourceKind::Service, SourceKind::EndpointSlice, SourceKind::Class, SourceKind::Environment]);
         watches::start(client, &config.namespaces, &sender, shutdown);
     }
     if let Some(path) = config.routes {
@@ -203,7 +204,10 @@ impl Writer {
                 self.lists.environments.extend(environments::key(&environment));
                 self.apply_environment(&environment);
             }
-            Event::InitDone => self.routes.retain_environments(&std::mem::take(&mut self.lists.environments)),
+            Event::InitDone => {
+                self.routes.retain_environments(&std::mem::take(&mut self.lists.environments));
+                self.missing.remove(&SourceKind::Environment);
+            }
             Event::Apply(environment) => self.apply_environment(&environment),
             Event::Delete(environment) => {
                 if let Some(key) = environments::key(&environment) {

@@ -120,35 +120,37 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::FutureExt;
     use std::time::Duration;
 
     fn id(name: &str) -> EnvironmentId {
         EnvironmentId::new("default", name)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_key_stands_once_and_is_never_given_out_twice_at_a_time() {
+    #[test]
+    fn a_key_stands_once_and_is_never_given_out_twice_at_a_time() {
         let queue = Queue::default();
         queue.push(id("a-x"));
         queue.push(id("a-x"));
-        assert_eq!(queue.pop().await, id("a-x"));
+        assert_eq!(queue.pop().now_or_never(), Some(id("a-x")));
         queue.push(id("a-x"));
-        let early = tokio::time::timeout(Duration::from_secs(60), queue.pop()).await;
-        assert!(early.is_err(), "it is still being looked at");
+        assert_eq!(queue.pop().now_or_never(), None, "it is still being looked at");
         queue.finish(&id("a-x"));
-        assert_eq!(queue.pop().await, id("a-x"));
+        assert_eq!(queue.pop().now_or_never(), Some(id("a-x")));
         queue.finish(&id("a-x"));
-        assert!(tokio::time::timeout(Duration::from_secs(60), queue.pop()).await.is_err());
+        assert_eq!(queue.pop().now_or_never(), None);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn the_earlier_of_two_times_counts() {
+    #[test]
+    fn the_earlier_of_two_times_counts() {
         let queue = Queue::default();
         let start = Instant::now();
-        queue.push_at(id("a-x"), start + Duration::from_secs(300));
-        queue.push_at(id("a-x"), start + Duration::from_secs(3));
-        queue.push_at(id("a-x"), start + Duration::from_secs(200));
-        assert_eq!(queue.pop().await, id("a-x"));
-        assert_eq!(start.elapsed().as_secs(), 3);
+        for seconds in [300, 3, 200] {
+            queue.push_at(id("a-x"), start + Duration::from_secs(seconds));
+        }
+        let at = |seconds| queue.lock().pop(start + Duration::from_secs(seconds));
+        assert!(matches!(at(2), Next::At(when) if when == start + Duration::from_secs(3)));
+        assert!(matches!(at(3), Next::Now { more: false, .. }));
+        assert!(matches!(at(1000), Next::Never));
     }
 }

@@ -95,7 +95,6 @@ pub fn bind(
     bind_with(config, table, tls, log)
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the parts are handed over")]
 pub(super) fn bind_with(
     config: GatewayConfig,
     table: Arc<dyn Lookup>,

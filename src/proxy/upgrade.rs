@@ -1,7 +1,6 @@
 //! Upgrades: the backend is asked first; when it agrees, both connections become one stream of bytes.
 
-use super::body::RequestBody;
-use super::body::ResponseBody;
+use super::body::{RequestBody, ResponseBody};
 use super::fields;
 use super::forward::{self, RESPONSE_VERSION};
 use super::record::Record;
@@ -18,10 +17,13 @@ use std::cell::Cell;
 use std::io;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 
 /// Bytes that are copied at once, each way.
 const COPIED_BYTES: usize = 16 * 1024;
+/// How long one way may be silent after the other has ended: nobody is there to be heard, most likely.
+const LINGER: Duration = Duration::from_secs(10);
 
 /// Asks the backend for the upgrade. A refusal by the backend is an ordinary response; its connection is not pooled.
 pub(super) async fn forward(
@@ -86,7 +88,7 @@ async fn join(guard: ConnectionGuard, client: OnUpgrade, backend: OnUpgrade, idl
     };
     let metrics = &guard.worker().metrics;
     metrics.upgrades.increment(1.0);
-    let moved = Moved { last: Cell::new(Instant::now()), up: Cell::new(0), down: Cell::new(0) };
+    let moved = Moved { last: Cell::new(Instant::now()), up: Cell::new(0), down: Cell::new(0), half: Notify::new() };
     let end = splice(client, backend, &moved, idle).await;
     metrics.upgrades.decrement(1.0);
     record.bytes_in.set(moved.up.get());
@@ -99,6 +101,8 @@ struct Moved {
     last: Cell<Instant>,
     up: Cell<u64>,
     down: Cell<u64>,
+    /// Told when one way has ended.
+    half: Notify,
 }
 
 /// Returns how it ended, if not by both sides.
@@ -111,26 +115,37 @@ where
     let (mut backend_reads, mut backend_writes) = split(backend);
     let both = async {
         tokio::try_join!(
-            copy(&mut client_reads, &mut backend_writes, &moved.up, &moved.last),
-            copy(&mut backend_reads, &mut client_writes, &moved.down, &moved.last),
+            copy(&mut client_reads, &mut backend_writes, &moved.up, moved),
+            copy(&mut backend_reads, &mut client_writes, &moved.down, moved),
         )
     };
     let silence = async {
-        loop {
-            let until = moved.last.get() + idle;
-            if until <= Instant::now() {
-                return;
+        tokio::select! {
+            () = silent(&moved.last, idle) => Some("Idle"),
+            () = moved.half.notified() => {
+                silent(&moved.last, idle.min(LINGER)).await;
+                None
             }
-            sleep_until(until).await;
         }
     };
     tokio::select! {
         ended = both => ended.err().map(|_| "Abort"),
-        () = silence => Some("Idle"),
+        end = silence => end,
     }
 }
 
-async fn copy<R, W>(from: &mut R, to: &mut W, bytes: &Cell<u64>, last: &Cell<Instant>) -> io::Result<()>
+/// Ends when nothing has moved for `limit`.
+async fn silent(last: &Cell<Instant>, limit: Duration) {
+    loop {
+        let until = last.get() + limit;
+        if until <= Instant::now() {
+            return;
+        }
+        sleep_until(until).await;
+    }
+}
+
+async fn copy<R, W>(from: &mut R, to: &mut W, bytes: &Cell<u64>, moved: &Moved) -> io::Result<()>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -139,12 +154,13 @@ where
     loop {
         buffer.clear();
         if from.read_buf(&mut buffer).await? == 0 {
+            moved.half.notify_one();
             return to.shutdown().await;
         }
-        last.set(Instant::now());
+        moved.last.set(Instant::now());
         to.write_all(&buffer).await?;
         to.flush().await?;
         bytes.set(bytes.get() + buffer.len() as u64);
-        last.set(Instant::now());
+        moved.last.set(Instant::now());
     }
 }

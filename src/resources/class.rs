@@ -33,6 +33,7 @@ pub struct EnvironmentClassSpec {
     pub host: String,
     /// What the class is for, in a sentence.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
     pub description: String,
     /// The parameters of a deployment.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -67,7 +68,7 @@ fn one() -> i32 {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ParameterSpec {
     /// Its name, as an environment variable is named.
-    #[schemars(regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"))]
+    #[schemars(regex(pattern = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"), length(min = 1, max = 63))]
     pub name: String,
     /// A regular expression that the whole value must match.
     #[schemars(length(min = 1, max = 1024))]
@@ -77,9 +78,11 @@ pub struct ParameterSpec {
     pub required: bool,
     /// The value when none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
     pub default: Option<String>,
     /// What it means, for people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 1024))]
     pub description: String,
 }
 
@@ -89,6 +92,7 @@ pub struct ParameterSpec {
 pub struct Readiness {
     /// Path of an HTTP GET that is answered with a 2xx or 3xx. Without it, the port has to accept a connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
     pub path: Option<String>,
     /// Seconds between two probes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -145,9 +149,11 @@ pub struct LocalCommand {
     pub command: Vec<String>,
     /// Variables of its environment, beside PORT, HOST and those of the pod template's container.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"], "maxItems" = 256))]
     pub env: Vec<NameValue>,
     /// The folder in which it runs; the pod's own folder when not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
     pub working_dir: Option<String>,
 }
 
@@ -156,8 +162,10 @@ pub struct LocalCommand {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NameValue {
     /// The variable.
+    #[schemars(length(min = 1, max = 253))]
     pub name: String,
     /// Its value, with placeholders.
+    #[schemars(length(max = 32768))]
     pub value: String,
 }
 
@@ -209,6 +217,7 @@ impl TryFrom<&EnvironmentClass> for Class {
         if !(1..=65535).contains(&spec.port) {
             errors.push(("spec.port".to_owned(), format!("{} is not a port; 1 to 65535 are", spec.port)));
         }
+        check_container(spec, &mut errors);
         check_placeholders(spec, &mut errors);
         match (name, host) {
             (Some(name), Some(host)) if errors.is_empty() => Ok(Self { name, host, parameters, spec: spec.clone() }),
@@ -245,6 +254,19 @@ fn declarations(specs: &[ParameterSpec], errors: &mut Vec<(String, String)>) -> 
         }
     }
     declared
+}
+
+/// The first container is the one that serves; without it there is nothing to run.
+fn check_container(spec: &EnvironmentClassSpec, errors: &mut Vec<(String, String)>) {
+    let containers = spec.template.0.get("spec").and_then(|pod| pod.get("containers"));
+    if !containers.and_then(|list| list.get(0)).is_some_and(serde_json::Value::is_object) {
+        let said = "there is no container; the first one is the one that serves".to_owned();
+        errors.push(("spec.template.spec.containers".to_owned(), said));
+    }
+    if spec.local.as_ref().is_some_and(|local| local.command.first().is_none_or(String::is_empty)) {
+        let said = "there is no program; one that works is [doorstep, sample-front]".to_owned();
+        errors.push(("spec.local.command".to_owned(), said));
+    }
 }
 
 /// Every placeholder in the template and the local command must be a parameter of the class or built in.

@@ -32,14 +32,14 @@ use std::collections::BTreeMap;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EnvironmentSpec {
     /// Whose environment it is: 1 to 32 of [a-z0-9]. It never changes.
-    #[schemars(regex(pattern = r"^[a-z0-9]{1,32}$"), extend("x-kubernetes-validations" = [{"rule": "self == oldSelf", "message": "spec.user never changes; delete the Environment and create another one"}]))]
+    #[schemars(regex(pattern = r"^[a-z0-9]{1,32}$"), length(min = 1, max = 32), extend("x-kubernetes-validations" = [{"rule": "self == oldSelf", "message": "spec.user never changes; delete the Environment and create another one"}]))]
     pub user: String,
     /// Of which class it is: the name of an EnvironmentClass. It never changes.
-    #[schemars(regex(pattern = r"^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$"), extend("x-kubernetes-validations" = [{"rule": "self == oldSelf", "message": "spec.class never changes; delete the Environment and create another one"}]))]
+    #[schemars(regex(pattern = r"^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$"), length(min = 1, max = 30), extend("x-kubernetes-validations" = [{"rule": "self == oldSelf", "message": "spec.class never changes; delete the Environment and create another one"}]))]
     pub class: String,
     /// Values for the parameters that the class declares.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    #[schemars(extend("maxProperties" = 64))]
+    #[schemars(extend("maxProperties" = 64, "additionalProperties" = {"type": "string", "maxLength": 1024}))]
     pub parameters: BTreeMap<String, String>,
 }
 

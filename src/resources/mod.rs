@@ -3,6 +3,7 @@
 mod class;
 mod conditions;
 mod environment;
+mod generated;
 pub mod labels;
 
 pub use class::{
@@ -11,6 +12,7 @@ pub use class::{
 };
 pub use conditions::{ConditionType, set_condition};
 pub use environment::{Environment, EnvironmentSpec, EnvironmentStatus};
+pub use generated::{MarshalError, crd_yaml};
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::CustomResourceExt;

@@ -1,7 +1,10 @@
 //! The rules of one host, in the order of precedence.
 
+use super::matcher::{Identity, ParsedQuery};
 use super::{HostClaim, Mismatch, Problem, ProblemReason, RequestView, Rule};
 use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 /// The rules of one host. The first that takes a request gets it.
@@ -20,21 +23,28 @@ impl HostRoutes {
         keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
         let mut kept: Vec<Arc<Rule>> = Vec::with_capacity(keyed.len());
         let mut problems = Vec::new();
-        for (_, rule) in keyed {
-            // Rules with the same match lie side by side, but for those whose lengths alone are equal.
-            let text = rule.matcher.to_string();
-            let older = kept.iter().find(|k| k.name.source != rule.name.source && k.matcher.to_string() == text);
-            match older {
-                Some(older) => problems.push(conflict(&host, &rule, older)),
-                None => kept.push(rule),
+        let mut taken: HashMap<Identity<'_>, &Rule> = HashMap::with_capacity(keyed.len());
+        for (_, rule) in &keyed {
+            match taken.entry(rule.matcher.identity()) {
+                Entry::Occupied(older) if older.get().name.source != rule.name.source => {
+                    problems.push(conflict(&host, rule, older.get()));
+                    continue;
+                }
+                // Twice in one source: the first in it wins by its place, and is nobody else's loss.
+                Entry::Occupied(_) => {}
+                Entry::Vacant(place) => {
+                    place.insert(rule);
+                }
             }
+            kept.push(Arc::clone(rule));
         }
         (Self { host, rules: kept.into() }, problems)
     }
 
     /// The rule that takes the request.
     pub fn find(&self, request: &RequestView<'_>) -> Option<&Arc<Rule>> {
-        self.rules.iter().find(|rule| rule.matcher.mismatch(request).is_none())
+        let query = ParsedQuery::of(request);
+        self.rules.iter().find(|rule| rule.matcher.judge(request, &query).is_none())
     }
 
     /// The rules in the order of precedence.
@@ -46,8 +56,9 @@ impl HostRoutes {
     pub(super) fn judged<'s>(
         &'s self,
         request: &'s RequestView<'_>,
-    ) -> impl Iterator<Item = (&'s Arc<Rule>, Option<Mismatch>)> {
-        self.rules.iter().map(|rule| (rule, rule.matcher.mismatch(request)))
+    ) -> impl Iterator<Item = (&'s Arc<Rule>, Option<Mismatch<'s>>)> {
+        let query = ParsedQuery::of(request);
+        self.rules.iter().map(move |rule| (rule, rule.matcher.judge(request, &query)))
     }
 }
 

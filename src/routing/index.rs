@@ -168,6 +168,12 @@ impl Routes {
         self.next.generation
     }
 
+    /// How many services are remembered for their clusters.
+    #[cfg(test)]
+    pub(super) fn remembered_services(&self) -> usize {
+        self.services.remembered()
+    }
+
     /// Of patterns that may make the same host, the oldest keeps its own (by name, if of one age).
     fn decide_patterns(&mut self) {
         let mut by_age: Vec<&ClassHosts> = self.classes.values().collect();
@@ -177,7 +183,8 @@ impl Routes {
         for class in by_age {
             let source = class_source(&class.name);
             let refuse = |reason, message| Problem { source: source.clone(), host: None, reason, message };
-            let older = kept.iter().find(|older| older.pattern.overlaps(&class.pattern));
+            let pattern = spelled(&class.pattern, &self.domain);
+            let older = kept.iter().find(|older| spelled(&older.pattern, &self.domain).overlaps(&pattern));
             let found = match (older, class.pattern.zone(&self.domain)) {
                 (Some(older), _) => vec![refuse(
                     ProblemReason::HostPatternTaken,
@@ -364,6 +371,12 @@ impl Routes {
 /// The source under which a class's problems are kept.
 fn class_source(class: &ClassName) -> SourceKey {
     SourceKey { kind: SourceKind::Class, namespace: "".into(), name: class.as_str().into() }
+}
+
+/// The pattern with the domain put in: one class may write out what another calls `{domain}`, and mean the same hosts.
+fn spelled(pattern: &HostPattern, domain: &Hostname) -> HostPattern {
+    // One that makes no host under this domain is refused for that; here it is compared as it stands.
+    pattern.as_str().replace("{domain}", domain.as_str()).parse().unwrap_or_else(|_| pattern.clone())
 }
 
 /// A cluster of one address that never changes.

@@ -4,6 +4,7 @@ use super::RequestView;
 use http::{HeaderName, Method};
 use regex::Regex;
 use std::borrow::Cow;
+use std::cell::OnceCell;
 use std::fmt;
 
 /// How a path must look.
@@ -39,18 +40,24 @@ pub struct Matcher {
     pub query: Box<[(Box<str>, ValueMatch)]>,
 }
 
-/// The part of a request that a rule did not like.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mismatch {
+/// The part of a request that a rule did not like. It borrows from the rule: most rules asked are not the one, and saying
+/// no must not allocate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mismatch<'m> {
     /// Its path.
     Path,
     /// Its method.
     Method,
     /// The field of that name.
-    Header(HeaderName),
+    Header(&'m HeaderName),
     /// The query parameter of that name.
-    Query(Box<str>),
+    Query(&'m str),
 }
+
+/// What makes two matchers the same, whatever the order of their fields and parameters: kind and text of the path, the
+/// method, then name, kind and text of each. A tuple, because joined or shortened texts would make strangers equal.
+pub(super) type Identity<'m> =
+    ((u8, &'m str), Option<&'m Method>, Vec<(&'m str, bool, &'m str)>, Vec<(&'m str, bool, &'m str)>);
 
 /// An expression that takes whole texts: a bare alternative would escape the anchors, so a group is put around it.
 pub fn whole(pattern: &str) -> Result<Regex, regex::Error> {
@@ -93,6 +100,13 @@ impl ValueMatch {
             Self::Regex(regex) => regex.is_match(value),
         }
     }
+
+    fn identity<'m>(&'m self, name: &'m str) -> (&'m str, bool, &'m str) {
+        match self {
+            Self::Exact(value) => (name, false, value),
+            Self::Regex(regex) => (name, true, regex.as_str()),
+        }
+    }
 }
 
 impl Matcher {
@@ -102,7 +116,12 @@ impl Matcher {
     }
 
     /// The first part of the request that it does not like.
-    pub fn mismatch(&self, request: &RequestView<'_>) -> Option<Mismatch> {
+    pub fn mismatch(&self, request: &RequestView<'_>) -> Option<Mismatch<'_>> {
+        self.judge(request, &ParsedQuery::of(request))
+    }
+
+    /// The same, for a request that is shown to several rules: its query is parsed once, and only if one asks for it.
+    pub(super) fn judge(&self, request: &RequestView<'_>, query: &ParsedQuery<'_>) -> Option<Mismatch<'_>> {
         if !self.path.takes(request.path) {
             return Some(Mismatch::Path);
         }
@@ -111,15 +130,29 @@ impl Matcher {
         }
         for (name, wanted) in &self.headers {
             if !field(request, name).is_some_and(|value| wanted.takes(&value)) {
-                return Some(Mismatch::Header(name.clone()));
+                return Some(Mismatch::Header(name));
             }
         }
         for (name, wanted) in &self.query {
-            if !parameter(request.query.unwrap_or_default(), name).is_some_and(|value| wanted.takes(&value)) {
-                return Some(Mismatch::Query(name.clone()));
+            if !query.first(name).is_some_and(|value| wanted.takes(value)) {
+                return Some(Mismatch::Query(name));
             }
         }
         None
+    }
+
+    /// What it is compared with others by.
+    pub(super) fn identity(&self) -> Identity<'_> {
+        let path = match &self.path {
+            PathMatch::Exact(path) => (0, &**path),
+            PathMatch::Prefix(path) => (1, &**path),
+            PathMatch::Regex(regex) => (2, regex.as_str()),
+        };
+        let mut headers: Vec<_> = self.headers.iter().map(|(name, value)| value.identity(name.as_str())).collect();
+        let mut query: Vec<_> = self.query.iter().map(|(name, value)| value.identity(name)).collect();
+        headers.sort_unstable();
+        query.sort_unstable();
+        (path, self.method.as_ref(), headers, query)
     }
 }
 
@@ -136,20 +169,42 @@ fn field<'r>(request: &RequestView<'r>, name: &HeaderName) -> Option<Cow<'r, str
     Some(joined)
 }
 
-/// The first value of a query parameter, decoded.
-fn parameter<'q>(query: &'q str, name: &str) -> Option<Cow<'q, str>> {
-    let decode = |text: &'q str| {
-        if text.contains('+') {
-            let spaced = text.replace('+', " ");
-            Cow::Owned(percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
-        } else {
-            percent_encoding::percent_decode_str(text).decode_utf8_lossy()
-        }
-    };
-    query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, ""))).find_map(|(key, value)| {
-        // Most names need no decoding, and most pairs are not the one.
-        (key == name || decode(key) == name).then(|| decode(value))
-    })
+/// Decoded names and values, in the order of the query.
+type Pairs<'q> = Vec<(Cow<'q, str>, Cow<'q, str>)>;
+
+/// The query of one request, parsed when the first rule asks for it.
+#[derive(Debug)]
+pub(super) struct ParsedQuery<'q> {
+    text: &'q str,
+    pairs: OnceCell<Pairs<'q>>,
+}
+
+impl<'q> ParsedQuery<'q> {
+    /// The query of `request`, not parsed yet.
+    pub(super) fn of(request: &RequestView<'q>) -> Self {
+        Self { text: request.query.unwrap_or_default(), pairs: OnceCell::new() }
+    }
+
+    /// The first value of a parameter, decoded.
+    fn first(&self, name: &str) -> Option<&str> {
+        let pairs = self.pairs.get_or_init(|| {
+            let parts = self.text.split('&').filter(|part| !part.is_empty());
+            parts
+                .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+                .map(|(key, value)| (decoded(key), decoded(value)))
+                .collect()
+        });
+        pairs.iter().find(|(key, _)| key == name).map(|(_, value)| &**value)
+    }
+}
+
+fn decoded(text: &str) -> Cow<'_, str> {
+    if text.contains('+') {
+        let spaced = text.replace('+', " ");
+        Cow::Owned(percent_encoding::percent_decode_str(&spaced).decode_utf8_lossy().into_owned())
+    } else {
+        percent_encoding::percent_decode_str(text).decode_utf8_lossy()
+    }
 }
 
 impl fmt::Display for PathMatch {
@@ -188,7 +243,7 @@ impl fmt::Display for ValueMatch {
     }
 }
 
-impl fmt::Display for Mismatch {
+impl fmt::Display for Mismatch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Path => f.write_str("the path does not match"),

@@ -15,6 +15,8 @@ pub enum SourceKind {
     EndpointSlice,
     /// An EnvironmentClass.
     Class,
+    /// An Environment.
+    Environment,
     /// A file of routes.
     File,
 }
@@ -25,6 +27,7 @@ impl fmt::Display for SourceKind {
             Self::Service => "Service",
             Self::EndpointSlice => "EndpointSlice",
             Self::Class => "EnvironmentClass",
+            Self::Environment => "Environment",
             Self::File => "file",
         })
     }

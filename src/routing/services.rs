@@ -15,7 +15,12 @@ pub(super) struct Services {
     clusters: HashMap<ServiceKey, Vec<KnownCluster>>,
     slices: HashMap<SliceKey, Slice>,
     of_service: HashMap<ServiceKey, BTreeSet<SliceKey>>,
+    /// How many services `clusters` may name until those that no rule leads to any more are forgotten.
+    sweep_at: usize,
 }
+
+/// Fewer services than this are not worth a sweep.
+const SWEEP_AT_LEAST: usize = 256;
 
 #[derive(Debug)]
 struct KnownCluster {
@@ -28,6 +33,7 @@ impl Services {
     /// The cluster of that name, with its endpoints as they are known now.
     pub(super) fn cluster(&mut self, name: &ClusterName, slice_port: &str, protocol: Protocol) -> Arc<Cluster> {
         let service = (name.namespace.clone(), name.service.clone());
+        self.sweep();
         let known = self.clusters.entry(service.clone()).or_default();
         known.retain(|known| known.cluster.strong_count() > 0);
         let same = known.iter().filter(|known| known.protocol == protocol && &*known.slice_port == slice_port);
@@ -39,6 +45,25 @@ impl Services {
         known.push(KnownCluster { slice_port: slice_port.into(), protocol, cluster: weak });
         cluster.replace(self.endpoints(&service, slice_port));
         cluster
+    }
+
+    /// Forgets the clusters to which no rule leads any more. Environments come and go under ever new names, so their
+    /// entries must not stay; twice the size of what lived at the last sweep keeps the cost of a change constant.
+    fn sweep(&mut self) {
+        if self.clusters.len() < self.sweep_at.max(SWEEP_AT_LEAST) {
+            return;
+        }
+        self.clusters.retain(|_, known| {
+            known.retain(|known| known.cluster.strong_count() > 0);
+            !known.is_empty()
+        });
+        self.sweep_at = self.clusters.len() * 2;
+    }
+
+    /// How many services are remembered for their clusters.
+    #[cfg(test)]
+    pub(super) fn remembered(&self) -> usize {
+        self.clusters.len()
     }
 
     /// Takes a slice as it is now, or its end. The clusters of its service get their new endpoints at once.

@@ -188,6 +188,59 @@ fn explain_gives_each_loser_its_reason() {
     assert!(reasons[0].contains("method") && reasons[1].contains("more specific") && reasons[2].contains("wider"));
 }
 
+#[test]
+fn a_pattern_that_spells_the_domain_out_cannot_take_an_older_classes_hosts() {
+    let mut routes = routes();
+    routes.set_classes([
+        class("integration", "front{user}.int.{domain}", 1),
+        class("thief", "{user}haimaz.int.example.com", 2),
+    ]);
+    let table = routes.snapshot();
+    assert_eq!(table.personal("fronthaimaz.int.example.com").unwrap().to_string(), "haimaz-integration");
+    let thief = SourceKey { kind: SourceKind::Class, namespace: "".into(), name: "thief".into() };
+    assert_eq!(table.problems_of(&thief)[0].reason, ProblemReason::HostPatternTaken);
+}
+
+#[test]
+fn values_that_differ_only_where_messages_cut_them_do_not_conflict() {
+    let wants = |value: String| Matcher {
+        headers: [(HeaderName::from_static("x-key"), ValueMatch::Exact(value.into()))].into(),
+        ..Matcher::any()
+    };
+    let (one, other) = (format!("{}1", "x".repeat(99)), format!("{}2", "x".repeat(99)));
+    let mut routes = routes();
+    routes.apply(named("one", 0, &["a.test"], vec![wants(one)]));
+    routes.apply(named("other", 1, &["a.test"], vec![wants(other)]));
+    let table = routes.snapshot();
+    assert_eq!(table.problems().count(), 0);
+    assert_eq!(table.host("a.test").unwrap().rules().len(), 2);
+}
+
+#[test]
+fn the_same_conditions_in_another_order_conflict() {
+    let wants = |names: [&'static str; 2]| {
+        let exact = || ValueMatch::Exact("1".into());
+        let headers = names.map(|name| (HeaderName::from_static(name), exact()));
+        Matcher { headers: headers.into(), query: [].into(), ..Matcher::any() }
+    };
+    let mut routes = routes();
+    routes.apply(named("one", 0, &["a.test"], vec![wants(["x-a", "x-b"])]));
+    routes.apply(named("other", 1, &["a.test"], vec![wants(["x-b", "x-a"])]));
+    let table = routes.snapshot();
+    assert_eq!(table.problems_of(&source("other"))[0].reason, ProblemReason::HostConflict);
+}
+
+#[test]
+fn services_that_came_and_went_are_forgotten() {
+    let mut routes = routes();
+    for number in 0..5_000 {
+        let name = format!("u{number}-integration");
+        routes.apply(personal(&name));
+        routes.remove(&source(&name));
+    }
+    assert!(routes.remembered_services() < 1_000, "{} are remembered", routes.remembered_services());
+}
+
 /// A small world in which rules meet often.
 fn matcher() -> impl Strategy<Value = Matcher> {
     let value = prop_oneof![Just("1"), Just("2")];

@@ -57,19 +57,21 @@ pub enum SampleFrontError {
 }
 
 /// Serves until SIGTERM, then for a short while longer, and returns when the last answer is out. SIGINT, or a second
-/// SIGTERM, ends it at once. Blocks; to be called from a thread that runs nothing else.
-pub fn run(options: Options) -> Result<(), SampleFrontError> {
+/// SIGTERM, ends it at once. `announce` is told the address once it listens there. Blocks; to be called from a thread that
+/// runs nothing else.
+pub fn run(options: Options, announce: impl FnOnce(SocketAddr)) -> Result<(), SampleFrontError> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(SampleFrontError::System)?;
-    let outcome = runtime.block_on(until_told(options));
+    let outcome = runtime.block_on(until_told(options, announce));
     runtime.shutdown_background();
     outcome
 }
 
-async fn until_told(options: Options) -> Result<(), SampleFrontError> {
+async fn until_told(options: Options, announce: impl FnOnce(SocketAddr)) -> Result<(), SampleFrontError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(SampleFrontError::System)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(SampleFrontError::System)?;
     let listener = listen(options.address).await?;
+    announce(listener.local_addr().unwrap_or(options.address));
     let shutdown = CancellationToken::new();
     let told = async {
         terminate.recv().await;

@@ -70,11 +70,10 @@ mod tests {
     }
 
     fn cluster(service: &str) -> Arc<Cluster> {
-        Arc::new(Cluster::new(ClusterName {
-            namespace: "n".into(),
-            service: service.into(),
-            port: PortName::Number(80),
-        }))
+        Arc::new(Cluster::new(
+            ClusterName { namespace: "n".into(), service: service.into(), port: PortName::Number(80) },
+            crate::routing::Protocol::Http1,
+        ))
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Failure {
     }
 
     /// Fields that other appliers own.
-    pub(crate) fn apply_conflict(causes: Vec<Value>, message: String) -> Self {
+    pub(crate) fn apply_conflict(causes: &[Value], message: String) -> Self {
         let mut failure = Self::new(StatusCode::CONFLICT, "Conflict", message);
         failure.details = Some(json!({"causes": causes}));
         failure

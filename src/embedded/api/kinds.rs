@@ -114,7 +114,9 @@ impl Registry {
     pub(crate) fn new(definitions: &[CustomResourceDefinition]) -> Result<Self, EmbeddedError> {
         let mut registry = Self { kinds: Vec::new(), storages: Vec::new() };
         for info in builtin() {
-            let schema = KindSchema::builtin(&info.group, &info.version, &info.kind)
+            // Events are kept in the form of the core group, whichever group they come through.
+            let group = if info.group == "events.k8s.io" { "" } else { info.group.as_str() };
+            let schema = KindSchema::builtin(group, &info.version, &info.kind)
                 .ok_or_else(|| EmbeddedError::Schema { kind: info.kind.clone(), why: "no such type".to_owned() })?;
             registry.add(info, schema, None);
         }

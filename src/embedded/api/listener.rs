@@ -81,11 +81,11 @@ impl Bound {
     pub(super) fn start(self, api: Arc<Api>, connections: TaskTracker) -> SocketAddr {
         let address = self.address;
         let tracker = connections.clone();
-        connections.spawn(async move { self.accept(api, &tracker).await });
+        connections.spawn(async move { self.accept(&api, &tracker).await });
         address
     }
 
-    async fn accept(self, api: Arc<Api>, connections: &TaskTracker) {
+    async fn accept(self, api: &Arc<Api>, connections: &TaskTracker) {
         loop {
             let accepted = tokio::select! {
                 accepted = self.listener.accept() => accepted,
@@ -93,7 +93,7 @@ impl Bound {
             };
             match accepted {
                 Ok((stream, _)) => {
-                    let (tls, access, api) = (self.tls.clone(), self.access.clone(), api.clone());
+                    let (tls, access, api) = (self.tls.clone(), self.access.clone(), Arc::clone(api));
                     connections.spawn(async move { connection(stream, tls, access, api).await });
                 }
                 Err(error) => {

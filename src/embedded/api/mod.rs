@@ -21,6 +21,7 @@ pub mod openapi;
 mod openapi_documents;
 pub mod patch;
 mod present;
+mod protobuf;
 mod request;
 mod response;
 mod review;

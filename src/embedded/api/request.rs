@@ -2,6 +2,7 @@
 
 use super::failure::{Failure, Outcome};
 use super::json;
+use super::protobuf;
 use http::{HeaderMap, Method, Uri, header};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
@@ -49,6 +50,9 @@ impl Call {
         let accepted = ["application/json", "application/yaml"];
         match self.content_type() {
             "" | "application/json" | "application/yaml" | "application/x-yaml" | "*/*" => {}
+            protobuf::MEDIA => {
+                return protobuf::object(&self.body).ok_or_else(|| Failure::unsupported_media_type(&accepted));
+            }
             _ => return Err(Failure::unsupported_media_type(&accepted)),
         }
         parse(&self.body)

@@ -17,7 +17,7 @@ pub(crate) fn answer(call: &Call, group: &str, resource: &str) -> Outcome<Respon
     }
     // The answer is the same whatever is asked, and some clients ask in protobuf.
     let mut review = match call.content_type() {
-        "application/vnd.kubernetes.protobuf" => json!({}),
+        super::protobuf::MEDIA => json!({}),
         _ => call.object()?,
     };
     match (group, resource) {

@@ -84,7 +84,11 @@ impl Selector {
             let found = match object.pointer(&requirement.pointer) {
                 Some(Value::String(text)) => *text == requirement.value,
                 Some(Value::Null) | None => requirement.value.is_empty(),
-                Some(other) => other.to_string() == requirement.value,
+                Some(Value::Bool(flag)) => requirement.value.parse() == Ok(*flag),
+                Some(Value::Number(number)) => {
+                    requirement.value.parse().is_ok_and(|wanted: i64| number.as_i64() == Some(wanted))
+                }
+                Some(Value::Array(_) | Value::Object(_)) => false,
             };
             found == requirement.equal
         })

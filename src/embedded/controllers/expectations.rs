@@ -73,8 +73,10 @@ impl Expectations {
     /// How long to wait at most before the cache may be acted upon; none if now.
     pub fn wait(&self, key: &Key) -> Option<Duration> {
         let mut by_key = self.lock();
-        let left = self.expiry.saturating_sub(by_key.get(key)?.since.elapsed());
-        if left.is_zero() {
+        let expected = by_key.get(key)?;
+        let left = self.expiry.saturating_sub(expected.since.elapsed());
+        let nothing = expected.creations.is_empty() && expected.deletions.is_empty();
+        if nothing || left.is_zero() {
             by_key.remove(key);
             return None;
         }
@@ -111,6 +113,8 @@ mod tests {
         assert!(expectations.wait(&key).is_some());
         expectations.deleted(&key, "p3");
         assert!(expectations.wait(&key).is_none());
+        expectations.expect_deletions(&key, []);
+        assert!(expectations.wait(&key).is_none(), "nothing is waited for where nothing was done");
         let impatient = Expectations { expiry: Duration::ZERO, ..Expectations::default() };
         impatient.expect_creations(&key, ["lost".to_owned()]);
         assert!(impatient.wait(&key).is_none());

@@ -133,7 +133,7 @@ where
                 self.synced.send_replace(true);
             }
             Event::Apply(object) => self.apply(object),
-            Event::Delete(object) => self.remove(&key_of(&object), Some(object)),
+            Event::Delete(object) => self.remove(&key_of(&object), Some(&object)),
         }
     }
 
@@ -158,14 +158,14 @@ where
         self.tell(&Change::Applied { before, after: &*object });
     }
 
-    fn remove(&self, key: &Key, last: Option<K>) {
+    fn remove(&self, key: &Key, last: Option<&K>) {
         let known = {
             let mut contents = self.contents.write().unwrap_or_else(PoisonError::into_inner);
             let known = contents.objects.remove(key);
             contents.reindex(key, known.as_deref().map(self.index), Vec::new());
             known
         };
-        if let Some(gone) = last.as_ref().or(known.as_deref()) {
+        if let Some(gone) = last.or(known.as_deref()) {
             self.tell(&Change::Deleted(gone));
         }
     }

@@ -11,7 +11,10 @@ use std::{
 };
 
 use nix::{
-    sys::{prctl, signal::Signal},
+    sys::{
+        prctl,
+        signal::{SigSet, Signal},
+    },
     unistd,
 };
 
@@ -43,6 +46,8 @@ fn become_command(arguments: impl IntoIterator<Item = OsString>) -> Result<std::
     std::env::set_current_dir(&folder).map_err(|error| {
         format!("the working directory {} cannot be entered: {error}", Path::new(&folder).display())
     })?;
+    // The shim waits for its signals by blocking them, and a blocked signal stays blocked in all that it starts.
+    SigSet::all().thread_unblock().map_err(|error| format!("signals: {error}"))?;
     let null = File::open("/dev/null").map_err(|error| format!("/dev/null: {error}"))?;
     unistd::dup2_stdin(&null).map_err(|error| format!("standard input: {error}"))?;
     let error = Command::new(&command).args(arguments).exec();

@@ -195,11 +195,14 @@ pub(super) async fn http_get(get: &HTTPGetAction, target: &Target) -> Result<(),
     let stream = TcpStream::connect(address).await.map_err(|error| failed(&error))?;
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
-    // The connection is driven here, so that it ends with the probe.
-    let response = tokio::select! {
-        response = sender.send_request(request) => response.map_err(|error| failed(&error))?,
-        result = connection => return Err(failed(&match result { Ok(()) => "the connection was closed".to_owned(), Err(error) => error.to_string() })),
+    // The connection is driven here, so that it ends with the probe. A server that closes it ends it in the same moment in
+    // which the answer is there.
+    let mut answer = std::pin::pin!(sender.send_request(request));
+    let answered = tokio::select! {
+        answered = &mut answer => answered,
+        _ = connection => answer.await,
     };
+    let response = answered.map_err(|error| failed(&error))?;
     let status = response.status();
     if status.is_success() || status.is_redirection() {
         return Ok(());

@@ -5,6 +5,7 @@ use super::ObjectKey;
 use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Row, SqliteConnection};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -43,6 +44,7 @@ pub(super) struct Database {
 impl Database {
     /// Opens the file, makes it where there is none, and checks that it is whole and of a schema that we know.
     pub(super) async fn open(path: &Path) -> Result<Self, EmbeddedError> {
+        private(path)?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -61,7 +63,9 @@ impl Database {
         let version: i64 =
             sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut connection).await.map_err(failed)?;
         match version {
-            0 => drop(sqlx::raw_sql(CREATE).execute(&mut connection).await.map_err(failed)?),
+            0 => {
+                sqlx::raw_sql(CREATE).execute(&mut connection).await.map_err(failed)?;
+            }
             SCHEMA_VERSION => {}
             newer => {
                 return Err(EmbeddedError::Newer { path: path.to_owned(), found: newer, known: SCHEMA_VERSION });
@@ -132,6 +136,15 @@ impl Database {
             tracing::warn!(%error, "the cluster's database did not close cleanly");
         }
     }
+}
+
+/// Makes the file readable by its owner alone, for it holds Secrets; SQLite gives its neighbours the same mode.
+fn private(path: &Path) -> Result<(), EmbeddedError> {
+    let opened = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
+    opened.map(drop).map_err(|error| match error.kind() {
+        std::io::ErrorKind::StorageFull => EmbeddedError::DiskFull { path: path.to_owned() },
+        _ => EmbeddedError::NotWritable { path: path.to_owned(), why: error.to_string() },
+    })
 }
 
 /// SQLite's primary result codes that mean something to a person (<https://www.sqlite.org/rescode.html>).

@@ -1,6 +1,7 @@
 //! Update and patch, of an object and of its status.
 
-use super::super::apply::{self, ApplyError};
+use super::super::apply::{self, ApplyError, Conflict};
+use super::super::events;
 use super::super::failure::{Failure, Outcome};
 use super::super::json;
 use super::super::patch::{self, PatchError};
@@ -103,6 +104,14 @@ pub(crate) async fn patch(api: &Api, call: &Call, target: &Target, part: Part) -
 
 /// An object with a JSON patch, a merge patch or a strategic merge patch on it.
 pub(super) fn patched(target: &Target, media: &str, old: &Value, patch: &Value) -> Outcome<Value> {
+    if events::is_new_group(&target.kind) {
+        let patched = patched_plain(target, media, &events::to_new_group(old), patch)?;
+        return Ok(events::to_core(&patched));
+    }
+    patched_plain(target, media, old, patch)
+}
+
+fn patched_plain(target: &Target, media: &str, old: &Value, patch: &Value) -> Outcome<Value> {
     let kind = &target.kind;
     let unusable = |error: PatchError| match error {
         PatchError::Malformed(_) => Failure::bad_request(error.to_string()),
@@ -185,10 +194,9 @@ fn merged(
     result.map_err(|error| match error {
         ApplyError::Invalid(why) => Failure::bad_request(why),
         ApplyError::Conflicts(ref conflicts) => {
-            let causes = conflicts.iter().map(|conflict| {
-                json!({"reason": "FieldManagerConflict", "message": conflict.cause(), "field": conflict.field})
-            });
-            Failure::apply_conflict(causes.collect(), error.to_string())
+            let cause = |conflict: &Conflict| json!({"reason": "FieldManagerConflict", "message": conflict.cause(), "field": conflict.field});
+            let causes: Vec<Value> = conflicts.iter().map(cause).collect();
+            Failure::apply_conflict(&causes, error.to_string())
         }
     })
 }

@@ -116,7 +116,7 @@ async fn look(client: Client, informers: Informers, key: Key) -> Outcome {
     };
     let revision = plan::next_revision(&sets);
     let api = Api::namespaced(client.clone(), &key.0);
-    let (happened, outcome) = carry_out(&client, &deployment, &api, steps).await;
+    let (happened, outcome) = Box::pin(carry_out(&client, &deployment, &api, steps)).await;
     let now = jiff::Timestamp::now();
     let seen = Seen { deployment: &deployment, wish, new: new.as_ref(), old: &old, happened, now };
     let (status, next) = status::status(&seen);
@@ -145,7 +145,7 @@ async fn carry_out(
     let mut happened = Happened::Nothing;
     for step in steps {
         let outcome = match step {
-            Step::Create(set) => match create(client, deployment, api, &set).await {
+            Step::Create(set) => match Box::pin(create(client, deployment, api, &set)).await {
                 Ok(()) => {
                     happened = Happened::Created(set.name_any());
                     Ok(())

@@ -27,6 +27,7 @@ pub struct Numbers {
     pub annotated_max: Option<i32>,
 }
 
+#[cfg(test)]
 impl Numbers {
     fn without_annotation(wanted: i32, available: i32) -> Self {
         Self { wanted, available, annotated_max: None }

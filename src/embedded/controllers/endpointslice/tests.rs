@@ -128,7 +128,8 @@ proptest! {
             let mut found: Vec<String> =
                 slices.iter().flat_map(|slice| slice.endpoints.iter().flatten()).map(uid).collect();
             let mut expected: Vec<String> = pods.iter().map(ResourceExt::name_any).collect();
-            (found.sort(), expected.sort());
+            found.sort();
+            expected.sort();
             prop_assert_eq!(found, expected);
             prop_assert!(slices.iter().all(|slice| slice.endpoints.as_ref().unwrap().len() <= MAX_ENDPOINTS));
             prop_assert!(slices.len() == 1 || slices.iter().all(|slice| !slice.endpoints.as_ref().unwrap().is_empty()));

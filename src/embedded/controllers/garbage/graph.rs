@@ -179,9 +179,9 @@ impl Graph {
             match self.nodes.get(&owner.uid) {
                 Some(there) if self.is_same(node, owner, there) => {
                     if there.waits_for_dependants() {
-                        waiting.push(owner.uid.clone())
+                        waiting.push(owner.uid.clone());
                     } else {
-                        solid += 1
+                        solid += 1;
                     }
                 }
                 // The identity is right and the rest is not: no such object can be there.

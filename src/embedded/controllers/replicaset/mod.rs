@@ -168,6 +168,9 @@ async fn change_count(
 ) -> Result<(), ControllerError> {
     let wanted = usize::try_from(set.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)).unwrap_or(0);
     let api: Api<Pod> = Api::namespaced(context.client.clone(), &key.0);
+    if active.len() == wanted {
+        return Ok(());
+    }
     if active.len() < wanted {
         create(context, &api, key, set, (wanted - active.len()).min(BURST)).await
     } else {

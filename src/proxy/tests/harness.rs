@@ -1,0 +1,183 @@
+//! A gateway before backends of the test's making, and a raw client.
+
+use crate::model::EnvironmentKey;
+use crate::proxy::gateway::{GatewayConfig, Running, bind_with};
+use crate::proxy::lookup::{Decision, Lookup};
+use crate::routing::*;
+use crate::telemetry::access_log::{AccessLog, Sink};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+pub type Content = BoxBody<Bytes, Infallible>;
+
+/// A table by exact host.
+#[derive(Default)]
+pub struct Hosts {
+    pub rules: HashMap<String, Arc<Rule>>,
+    pub personal: HashMap<String, EnvironmentKey>,
+    pub notes: HashMap<EnvironmentKey, Arc<EnvironmentNote>>,
+}
+
+impl Lookup for Hosts {
+    fn find(&self, request: &RequestView<'_>) -> Decision {
+        if let Some(rule) = self.rules.get(request.host) {
+            return if request.path.starts_with("/no-rule") { Decision::NoRule } else { Decision::Rule(rule.clone()) };
+        }
+        match self.personal.get(request.host) {
+            Some(key) => Decision::Personal(key.clone(), self.notes.get(key).cloned()),
+            None => Decision::NoHost,
+        }
+    }
+
+    fn environment(&self, key: &EnvironmentKey) -> Option<Arc<EnvironmentNote>> {
+        self.notes.get(key).cloned()
+    }
+}
+
+pub fn cluster(name: &str) -> Arc<Cluster> {
+    let name = ClusterName { namespace: "default".into(), service: name.into(), port: PortName::Number(80) };
+    Arc::new(Cluster::new(name))
+}
+
+pub fn endpoint(address: SocketAddr) -> Endpoint {
+    Endpoint { address, pod: Some("pod-1".into()), state: EndpointState::Ready, load: Arc::default() }
+}
+
+pub fn rule(cluster: &Arc<Cluster>, environment: Option<EnvironmentKey>) -> Arc<Rule> {
+    let source = SourceKey { kind: SourceKind::Service, namespace: "default".into(), name: "s".into() };
+    Arc::new(Rule {
+        name: RuleName { source, index: 0 },
+        backends: [BackendRef { cluster: cluster.clone(), weight: 1 }].into(),
+        timeouts: Timeouts::default(),
+        environment,
+    })
+}
+
+/// A gateway whose host `a.test` leads to `cluster`.
+pub struct Gateway {
+    pub running: Running,
+    pub cluster: Arc<Cluster>,
+    pub log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Gateway {
+    pub fn new(endpoints: &[SocketAddr]) -> Self {
+        Self::with(endpoints, Hosts::default(), GatewayConfig::default(), None)
+    }
+
+    pub fn with(
+        endpoints: &[SocketAddr],
+        mut hosts: Hosts,
+        mut config: GatewayConfig,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> Self {
+        let cluster = cluster("a");
+        cluster.replace(endpoints.iter().copied().map(endpoint));
+        hosts.rules.entry("a.test".into()).or_insert_with(|| rule(&cluster, None));
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let local = SocketAddr::from(([127, 0, 0, 1], 0));
+        config.http = Some(local);
+        config.https = tls.as_ref().map(|_| local);
+        config.workers = 1;
+        let access_log = AccessLog::new(Sink::Test(log.clone())).unwrap();
+        let running = bind_with(config, Arc::new(hosts), tls, access_log).unwrap().start();
+        Self { running, cluster, log }
+    }
+
+    pub fn http(&self) -> SocketAddr {
+        self.running.addresses().http.unwrap()
+    }
+
+    /// The first record that `wanted` takes, once it is there.
+    pub async fn record(&self, wanted: impl Fn(&serde_json::Value) -> bool) -> serde_json::Value {
+        within(async {
+            loop {
+                let lines = self.log.lock().unwrap().clone();
+                let mut records = lines.iter().map(|line| serde_json::from_str(line).unwrap());
+                if let Some(found) = records.find(|record| wanted(record)) {
+                    return found;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+    }
+
+    /// Sends `bytes` and reads to the end of the connection, which the request should ask for.
+    pub async fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.http()).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut all = Vec::new();
+        within(stream.read_to_end(&mut all)).await.ok();
+        String::from_utf8_lossy(&all).into_owned()
+    }
+
+    pub async fn stop(self) {
+        within(self.running.shutdown(Duration::from_secs(5))).await.unwrap();
+    }
+}
+
+/// What should take no time at all gets twenty seconds, as the machine may be busy.
+pub async fn within<F: Future>(future: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(20), future).await.expect("it should have ended long ago")
+}
+
+pub fn full(text: impl Into<Bytes>) -> Content {
+    Full::new(text.into()).boxed()
+}
+
+/// A backend that answers by `answer`, on a port of its own. Aborting the handle takes it away.
+pub async fn backend<A, F>(answer: A) -> (SocketAddr, tokio::task::JoinHandle<()>)
+where
+    A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = Response<Content>> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let task = tokio::spawn(async move {
+        let mut connections = tokio::task::JoinSet::new();
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let answer = answer.clone();
+            connections.spawn(async move {
+                let service = hyper::service::service_fn(move |request| {
+                    let response = answer(request);
+                    async move { Ok::<_, Infallible>(response.await) }
+                });
+                let mut builder = hyper::server::conn::http1::Builder::new();
+                builder.header_read_timeout(None);
+                builder.serve_connection(TokioIo::new(stream), service).with_upgrades().await.ok();
+            });
+        }
+    });
+    (address, task)
+}
+
+/// A backend that tells the request's head and content back.
+pub async fn mirror() -> (SocketAddr, tokio::task::JoinHandle<()>) {
+    backend(|request: Request<Incoming>| async move {
+        let (parts, body) = request.into_parts();
+        let collected = body.collect().await.unwrap();
+        let trailers = collected.trailers().cloned();
+        let mut text = format!("{} {}\n", parts.method, parts.uri);
+        for (name, value) in &parts.headers {
+            text.push_str(&format!("{name}: {}\n", value.to_str().unwrap()));
+        }
+        if let Some(trailers) = trailers {
+            text.push_str(&format!("trailers: {trailers:?}\n"));
+        }
+        text.push_str(&format!("content: {}\n", String::from_utf8_lossy(&collected.to_bytes())));
+        Response::new(full(text))
+    })
+    .await
+}
