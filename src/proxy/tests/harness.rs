@@ -46,7 +46,7 @@ impl Lookup for Hosts {
 
 pub fn cluster(name: &str) -> Arc<Cluster> {
     let name = ClusterName { namespace: "default".into(), service: name.into(), port: PortName::Number(80) };
-    Arc::new(Cluster::new(name))
+    Arc::new(Cluster::new(name, Protocol::Http1))
 }
 
 pub fn endpoint(address: SocketAddr) -> Endpoint {
@@ -57,6 +57,7 @@ pub fn rule(cluster: &Arc<Cluster>, environment: Option<EnvironmentKey>) -> Arc<
     let source = SourceKey { kind: SourceKind::Service, namespace: "default".into(), name: "s".into() };
     Arc::new(Rule {
         name: RuleName { source, index: 0 },
+        matcher: Matcher::any(),
         backends: [BackendRef { cluster: cluster.clone(), weight: 1 }].into(),
         timeouts: Timeouts::default(),
         environment,
