@@ -143,10 +143,11 @@ pub struct FieldError {
 pub struct Problem {
     /// The code as a URI.
     #[serde(rename = "type")]
-    #[schema(example = "urn:doorstep:problem:unknown-class")]
-    pub kind: String,
+    #[schema(value_type = String, example = "urn:doorstep:problem:unknown-class")]
+    pub kind: Box<str>,
     /// The same sentence for every problem with this code.
-    pub title: String,
+    #[schema(value_type = String)]
+    pub title: Box<str>,
     /// The status of the response.
     pub status: u16,
     /// What went wrong, for programs.
@@ -163,8 +164,8 @@ impl Problem {
     /// A problem with `detail` as its sentence.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         Self {
-            kind: format!("urn:doorstep:problem:{}", code.as_str()),
-            title: code.title().to_owned(),
+            kind: format!("urn:doorstep:problem:{}", code.as_str()).into(),
+            title: code.title().into(),
             status: code.status().as_u16(),
             code: code.as_str().to_owned(),
             detail: detail.into(),

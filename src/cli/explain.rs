@@ -10,6 +10,9 @@ use crate::model::shown;
 use clap::Args;
 use serde_json::Value;
 
+/// What people want to know first, in this order.
+const FIRST: [&str; 6] = ["decision", "winner", "losers", "backends", "environment", "environmentState"];
+
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The URL of the request
@@ -40,9 +43,9 @@ fn header(text: &str) -> Result<HeaderField, Failure> {
 }
 
 fn show(answer: &ExplainResponse) -> Result<(), Failure> {
-    for (name, value) in &answer.explanation {
-        lines(name, value, 0)?;
-    }
+    let told = FIRST.iter().filter_map(|name| answer.explanation.get_key_value(*name));
+    let rest = answer.explanation.iter().filter(|(name, _)| !FIRST.contains(&name.as_str()));
+    told.chain(rest).try_for_each(|(name, value)| lines(name, value, 0))?;
     match &answer.certificate {
         Some(certificate) => output::line(&format!(
             "certificate: {} until {}, from {}",
