@@ -23,7 +23,7 @@ fn refused(status: &Status) -> Problem {
     match status.code {
         409 => Problem::new(Code::Conflict, "somebody else changed it at the same time; try again"),
         422 => Problem { errors: causes(status), ..Problem::new(Code::Invalid, invalid(status)) },
-        507 => {
+        500..=599 if is_full(&status.message) => {
             tracing::error!(message = status.message, "the cluster's disk is full");
             Problem::new(
                 Code::ClusterUnavailable,
@@ -61,4 +61,10 @@ pub(super) fn is_not_found(error: &kube::Error) -> bool {
 /// Whether the cluster says that an object was changed, or made, by somebody else in between.
 pub(super) fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)
+}
+
+/// The words of the embedded cluster's database, and of etcd.
+fn is_full(message: &str) -> bool {
+    (message.contains("the disk that holds") && message.contains("is full"))
+        || message.contains("database space exceeded")
 }

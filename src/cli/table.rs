@@ -138,7 +138,7 @@ mod tests {
     fn the_widest_column_is_cut_to_fit() {
         let text = table().render(Some(30), false);
         assert!(text.lines().all(|line| line.width() <= 30), "{text}");
-        assert!(text.contains("http://fronthaima…"), "{text}");
+        assert!(text.contains("http://fronthaim…"), "{text}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! `explain` says what the gateway then does.
 
-use crate::harness::{Doorstep, texts};
+use crate::harness::{Doorstep, texts, wait_for};
 use serde_json::Value;
 
 #[test]
@@ -50,10 +50,13 @@ routes:
         for loser in explained["losers"].as_array().unwrap() {
             assert!(loser["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{loser}");
         }
-        let host = format!("shop.example.test:{}:127.0.0.1", doorstep.http.port());
-        let target = doorstep.url("shop.example.test", "/cart");
-        let answer = doorstep.curl(&[&["--resolve", &host, &target], curl].concat());
-        assert!(answer.contains(&format!("127.0.0.1:{port}")), "the gateway tried another one: {answer}");
+        let answer = doorstep.ask("shop.example.test", "/cart", &[&["-i"], curl].concat());
+        let id = answer.lines().find_map(|line| line.strip_prefix("x-request-id: ")).expect("an id").trim().to_owned();
+        let record = wait_for("the record of the request", || {
+            let records = doorstep.access_log();
+            records.into_iter().find(|record| record["request_id"] == id.as_str()).ok_or_else(|| answer.clone())
+        });
+        assert_eq!(record["endpoint"], format!("127.0.0.1:{port}"), "the gateway tried another one: {record}");
     }
     let nobody = doorstep.cli_ok(&["explain", "http://nobody.example.test/"]);
     assert!(nobody.contains("no route"), "{nobody}");

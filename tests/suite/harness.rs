@@ -154,6 +154,18 @@ impl Doorstep {
         curl().arg("--cacert").arg(self.folder.join("authority.pem")).args(arguments).output().expect("curl runs")
     }
 
+    /// `curl` of `http://host/path` for a host that no resolver knows.
+    pub fn ask(&self, host: &str, path: &str, arguments: &[&str]) -> String {
+        let (header, url) = (format!("Host: {host}"), format!("http://{}{path}", self.http));
+        self.curl(&[&["-H", &header, &url], arguments].concat())
+    }
+
+    /// The records of the access log so far.
+    pub fn access_log(&self) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.folder.join("access.log")).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
     /// The URL of `host` and `path` on the plain port.
     pub fn url(&self, host: &str, path: &str) -> String {
         format!("http://{host}:{}{path}", self.http.port())
@@ -285,10 +297,11 @@ pub fn signal(pid: u32, name: &str) {
 pub struct Wrk(Child);
 
 impl Wrk {
-    /// 64 connections for `seconds` on `url`.
-    pub fn start(url: &str, seconds: u32) -> Self {
+    /// 64 connections for `seconds` on the page of `host`, whose name is known to the gateway alone.
+    pub fn start(doorstep: &Doorstep, host: &str, seconds: u32) -> Self {
+        let (header, url) = (format!("Host: {host}"), format!("http://{}/", doorstep.http));
         let child = Command::new("wrk")
-            .args(["-t2", "-c64", &format!("-d{seconds}s"), "--timeout", "10s", url])
+            .args(["-t2", "-c64", &format!("-d{seconds}s"), "--timeout", "10s", "-H", &header, &url])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

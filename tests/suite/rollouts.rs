@@ -11,7 +11,7 @@ fn a_new_tag_under_load_fails_no_request_and_closes_no_other_websocket() {
     doorstep.deploy("chanigo", "staging", "other");
     let socket = OpenWebSocket::open(&doorstep, "frontchanigo.dev.localhost");
 
-    let mut load = Wrk::start(&url, 20);
+    let mut load = Wrk::start(&doorstep, "fronthaimaz.int.localhost", 20);
     let mut deploys = 0;
     while load.runs() {
         doorstep.deploy("haimaz", "integration", &format!("next-{deploys}"));
@@ -30,11 +30,11 @@ fn a_new_tag_under_load_fails_no_request_and_closes_no_other_websocket() {
 fn the_same_while_a_hundred_other_environments_come_and_go() {
     let _turn = alone();
     let doorstep = Doorstep::start();
-    let url = doorstep.deploy("haimaz", "integration", "first");
+    doorstep.deploy("haimaz", "integration", "first");
     doorstep.deploy("chanigo", "staging", "other");
     let socket = OpenWebSocket::open(&doorstep, "frontchanigo.dev.localhost");
 
-    let load = Wrk::start(&url, 20);
+    let load = Wrk::start(&doorstep, "fronthaimaz.int.localhost", 20);
     let began = Instant::now();
     let parameters = ["-p", "TAG_FRONT=1", "-p", "TAG_ASSETS=1", "-p", "VERSION=1"];
     for number in 0..100 {

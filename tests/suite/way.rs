@@ -114,10 +114,7 @@ spec:
 #[test]
 fn who_finds_nobody_is_told_why() {
     let doorstep = Doorstep::start();
-    let asked = |host: &str, accept: &str| {
-        let accept = format!("Accept: {accept}");
-        doorstep.curl(&["-i", "-H", &accept, &doorstep.url(host, "/")])
-    };
+    let asked = |host: &str, accept: &str| doorstep.ask(host, "/", &["-i", "-H", &format!("Accept: {accept}")]);
 
     let unknown = asked("nobody.example.test", "*/*");
     assert!(unknown.contains("404 Not Found") && unknown.contains("application/problem+json"), "{unknown}");

@@ -47,7 +47,7 @@ pub enum EmbeddedError {
         why: String,
     },
     /// The port of the API cannot be had.
-    #[error("the Kubernetes API cannot listen on {address}: {why}")]
+    #[error("the Kubernetes API cannot listen on {address}: {why}; choose another address with --kube")]
     Listen {
         /// The address that was asked for.
         address: SocketAddr,

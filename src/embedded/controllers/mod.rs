@@ -103,7 +103,8 @@ pub async fn run(client: Client, shutdown: CancellationToken) {
         // caches.
         let ended = tasks.join_next().await;
         round.cancel();
-        while tasks.join_next().await.is_some() {}
+        // A task that still waits for its first list would wait for ever.
+        tasks.shutdown().await;
         if shutdown.is_cancelled() {
             return;
         }

@@ -69,7 +69,7 @@ impl Pods {
         let grace = loop {
             tokio::select! {
                 grace = stop.wait_for(Option::is_some) => break grace.ok().and_then(|grace| *grace).unwrap_or_default(),
-                Some(ended) = self.tasks.join_next_with_id() => self.forget(ended),
+                Some(ended) = self.tasks.join_next_with_id() => self.forget(&ended),
                 event = events.next() => match event {
                     Some(Ok(event)) => self.take(event),
                     Some(Err(error)) => tracing::warn!(%error, "the node's pods cannot be watched"),
@@ -193,8 +193,8 @@ impl Pods {
     }
 
     /// A pod's task has ended: nothing of the pod stays.
-    fn forget(&mut self, ended: Result<(Id, ()), JoinError>) {
-        let id = match &ended {
+    fn forget(&mut self, ended: &Result<(Id, ()), JoinError>) {
+        let id = match ended {
             Ok((id, ())) => *id,
             Err(error) => {
                 tracing::error!(%error, "a pod's task failed");

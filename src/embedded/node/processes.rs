@@ -8,8 +8,6 @@ pub(super) struct Stat {
     pub parent: i32,
     /// Processor time of the process and of the children it has waited for, in ticks of 10 ms.
     pub ticks: u64,
-    /// It has ended and waits for its parent to notice.
-    pub zombie: bool,
 }
 
 /// All processes below `root`, without `root` itself.
@@ -56,7 +54,7 @@ fn parse_stat(text: &str) -> Option<Stat> {
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
     let number = |index: usize| fields.get(index)?.parse::<u64>().ok();
     let ticks = [11, 12, 13, 14].into_iter().filter_map(number).sum();
-    Some(Stat { parent: fields.get(1)?.parse().ok()?, ticks, zombie: fields.first() == Some(&"Z") })
+    Some(Stat { parent: fields.get(1)?.parse().ok()?, ticks })
 }
 
 /// Memory of a process in bytes: its proportional share where the kernel tells it, else what is resident.
@@ -82,7 +80,7 @@ mod tests {
     #[test]
     fn a_command_with_parentheses_does_not_shift_the_fields() {
         let text = "42 (a) b (c)) S 7 42 42 0 -1 4194560 100 0 0 0 5 6 7 8 20 0 1 0 100 1000 10 0";
-        assert_eq!(parse_stat(text), Some(Stat { parent: 7, ticks: 26, zombie: false }));
+        assert_eq!(parse_stat(text), Some(Stat { parent: 7, ticks: 26 }));
     }
 
     #[test]
