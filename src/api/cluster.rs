@@ -23,12 +23,10 @@ fn refused(status: &Status) -> Problem {
     match status.code {
         409 => Problem::new(Code::Conflict, "somebody else changed it at the same time; try again"),
         422 => Problem { errors: causes(status), ..Problem::new(Code::Invalid, invalid(status)) },
-        500..=599 if is_full(&status.message) => {
+        500..=599 if is_about_space(&status.message) => {
             tracing::error!(message = status.message, "the cluster's disk is full");
-            Problem::new(
-                Code::ClusterUnavailable,
-                "nothing was changed: the cluster's disk is full; make room and try again",
-            )
+            let said = "nothing was changed: the disk of the cluster is full; make room there and try again";
+            Problem::new(Code::ClusterUnavailable, said)
         }
         429 | 500..=599 => {
             tracing::warn!(code = status.code, reason = status.reason, message = status.message, "the cluster failed");
@@ -42,6 +40,11 @@ fn refused(status: &Status) -> Problem {
             )
         }
     }
+}
+
+/// The embedded cluster and etcd say it in words alone.
+fn is_about_space(message: &str) -> bool {
+    message.contains("is full") || message.contains("no space") || message.contains("database space exceeded")
 }
 
 fn invalid(status: &Status) -> String {
@@ -61,10 +64,4 @@ pub(super) fn is_not_found(error: &kube::Error) -> bool {
 /// Whether the cluster says that an object was changed, or made, by somebody else in between.
 pub(super) fn is_conflict(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 409)
-}
-
-/// The words of the embedded cluster's database, and of etcd.
-fn is_full(message: &str) -> bool {
-    (message.contains("the disk that holds") && message.contains("is full"))
-        || message.contains("database space exceeded")
 }

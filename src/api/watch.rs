@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
+use futures::future::ready;
 use futures::{Stream, StreamExt as _};
 use kube::runtime::watcher::watch_object;
 use serde::{Deserialize, Serialize};
@@ -65,31 +66,25 @@ pub(super) async fn stream(
 fn changes(
     objects: impl Stream<Item = kube::runtime::watcher::Result<Option<crate::resources::Environment>>>,
 ) -> impl Stream<Item = EnvironmentChange> {
-    let told = objects.scan((None, false), |(last, gone), seen| {
-        if *gone {
-            return futures::future::ready(None);
-        }
-        let change = match seen {
+    let told = objects.scan(None, |last, seen| {
+        let changes = match seen {
             Ok(Some(object)) => {
                 let environment = Some(EnvironmentView::of(&object));
-                (*last != environment).then(|| {
-                    last.clone_from(&environment);
-                    EnvironmentChange { kind: ChangeKind::Changed, environment }
-                })
+                let news = *last != environment;
+                last.clone_from(&environment);
+                news.then_some(Some(EnvironmentChange { kind: ChangeKind::Changed, environment })).into_iter().collect()
             }
-            Ok(None) => {
-                *gone = true;
-                Some(EnvironmentChange { kind: ChangeKind::Deleted, environment: last.take() })
-            }
+            // A watch of a name never ends by itself: the end stands behind the deletion.
+            Ok(None) => vec![Some(EnvironmentChange { kind: ChangeKind::Deleted, environment: last.take() }), None],
             // The watch mends itself; the caller sees the next state.
             Err(error) => {
                 tracing::warn!(%error, "a watch of an environment was interrupted");
-                None
+                Vec::new()
             }
         };
-        futures::future::ready(Some(change))
+        ready(Some(changes))
     });
-    told.filter_map(futures::future::ready)
+    told.flat_map(futures::stream::iter).take_while(|change| ready(change.is_some())).filter_map(ready)
 }
 
 fn line(change: &EnvironmentChange) -> Bytes {

@@ -127,7 +127,6 @@ fn quantity_schema() -> serde_json::Value {
     serde_json::json!({
         "description": "A quantity, like 500m or 256Mi.",
         "x-kubernetes-int-or-string": true,
-        "anyOf": [{ "type": "integer" }, { "type": "string" }],
         "pattern": r"^[0-9]+(\.[0-9]+)?([numkMGTPE]|[KMGTPE]i|[eE][-+]?[0-9]+)?$",
     })
 }

@@ -78,7 +78,7 @@ impl Bound {
     }
 
     /// Serves until the API closes; every connection is a task that `connections` knows.
-    pub(super) fn start(self, api: Arc<Api>, connections: TaskTracker) -> SocketAddr {
+    pub(super) fn start(self, api: Arc<Api>, connections: &TaskTracker) -> SocketAddr {
         let address = self.address;
         let tracker = connections.clone();
         connections.spawn(async move { self.accept(&api, &tracker).await });

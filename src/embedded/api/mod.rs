@@ -95,7 +95,7 @@ impl ApiServer {
                 let access = kubeconfig::Access::load_or_create(folder)?;
                 let bound = listener::bind(address, authority, &access).await?;
                 access.write(&kubeconfig, bound.address(), authority.certificate_pem())?;
-                Some(bound.start(api.clone(), connections.clone()))
+                Some(bound.start(api.clone(), &connections))
             }
             None => None,
         };

@@ -1,5 +1,6 @@
 //! The API over a client in this process, and its port.
 
+mod node;
 mod objects;
 mod port;
 mod storage;
