@@ -99,8 +99,18 @@ impl Database {
 
     /// Writes all records or none, and returns when the kernel has them.
     pub(super) async fn write(&mut self, records: &[Record], revision: u64) -> Result<(), sqlx::Error> {
+        let written = self.write_in_transaction(records, revision).await;
+        if written.is_err() {
+            // SQLite itself has rolled back after some errors (a full disk is one), and then there is nothing to do. sqlx's
+            // own transactions do not know that and would take every later one for a nested one.
+            let _nothing_open = sqlx::raw_sql("ROLLBACK").execute(&mut self.connection).await;
+        }
+        written
+    }
+
+    async fn write_in_transaction(&mut self, records: &[Record], revision: u64) -> Result<(), sqlx::Error> {
         let signed = |revision: u64| i64::try_from(revision).unwrap_or(i64::MAX);
-        let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut self.connection).await?;
         for record in records {
             match &record.body {
                 Some(body) => {
@@ -114,7 +124,7 @@ impl Database {
                     .bind(&record.key.name)
                     .bind(signed(record.revision))
                     .bind(body)
-                    .execute(&mut *transaction)
+                    .execute(&mut self.connection)
                     .await?
                 }
                 None => {
@@ -122,13 +132,13 @@ impl Database {
                         .bind(&record.resource)
                         .bind(&record.key.namespace)
                         .bind(&record.key.name)
-                        .execute(&mut *transaction)
+                        .execute(&mut self.connection)
                         .await?
                 }
             };
         }
-        sqlx::query("UPDATE revision SET last = ?").bind(signed(revision)).execute(&mut *transaction).await?;
-        transaction.commit().await
+        sqlx::query("UPDATE revision SET last = ?").bind(signed(revision)).execute(&mut self.connection).await?;
+        sqlx::raw_sql("COMMIT").execute(&mut self.connection).await.map(drop)
     }
 
     pub(super) async fn close(self) {
