@@ -1,4 +1,5 @@
 //! `EnvironmentClass`: what environments of a class look like. Wire form, and its checked form [`Class`].
+#![allow(clippy::duplicated_attributes, reason = "two columns of a table may have one type")]
 
 use crate::model::{ClassName, HostPattern, ParameterDeclaration, UnknownPlaceholder, shown, substitute};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
