@@ -3,9 +3,8 @@
 use super::exit::Failure;
 use super::globals::Globals;
 use crate::app::gateway::ClusterAccess;
-use crate::app::manager::{Manager, ManagerOptions};
+use crate::app::manager::{Manager, ManagerOptions, PublicUrl, Workload};
 use crate::model::Hostname;
-use crate::operator::{PublicUrl, Workload};
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;

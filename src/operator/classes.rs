@@ -14,8 +14,11 @@ use tokio_util::sync::CancellationToken;
 /// All classes, each with what is to be thought of it.
 #[derive(Debug, Default)]
 pub struct ClassBook {
-    verdicts: BTreeMap<String, (Arc<EnvironmentClass>, Result<Arc<Class>, Refusal>)>,
+    verdicts: BTreeMap<String, (Arc<EnvironmentClass>, Verdict)>,
 }
+
+/// A class that can be used, or why it cannot.
+type Verdict = Result<Arc<Class>, Refusal>;
 
 impl ClassBook {
     /// Judges `classes` together: where two host patterns could make one host, the older class keeps it.
@@ -64,7 +67,7 @@ impl ClassBook {
     }
 }
 
-fn verdict(wire: &EnvironmentClass, kept: &[Arc<Class>], domain: &Hostname) -> Result<Arc<Class>, Refusal> {
+fn verdict(wire: &EnvironmentClass, kept: &[Arc<Class>], domain: &Hostname) -> Verdict {
     let class = Class::try_from(wire);
     let class = class.map_err(|error| Refusal { reason: "InvalidClass", message: error.to_string() })?;
     match kept.iter().find(|older| overlap(&older.host, &class.host, domain)) {

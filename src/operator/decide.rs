@@ -134,7 +134,7 @@ fn not_yet(sight: &Sight<'_>, rollout: &Rollout<'_>) -> Option<Decision> {
             Some(Decision::on_the_way("Creating", "the pod is being made".to_owned()))
         }
         Some(PodTrouble::Failing(..)) | None => {
-            Some(Decision::on_the_way("Starting", "the pods are starting".to_owned()))
+            Some(Decision::on_the_way("Starting", "the pods are ready, and the rollout is being finished".to_owned()))
         }
     }
 }

@@ -7,6 +7,9 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 /// A reason and a note longer than this would be refused by the API server.
 const MAX_NOTE_CHARS: usize = 1000;
 
+/// The same for the action, in bytes; a character of ours has at most three of them.
+const MAX_ACTION_CHARS: usize = 128 / 3;
+
 /// Publishes events. One that cannot be published is logged: nothing depends on it.
 #[derive(Clone)]
 pub struct Events {
@@ -36,8 +39,9 @@ impl Events {
             type_,
             reason: reason.to_owned(),
             note: Some(note.chars().take(MAX_NOTE_CHARS).collect()),
-            // Equal events within minutes become one with a count; the recorder compares the action, not the note.
-            action: "Reconcile".to_owned(),
+            // The recorder counts events up that are equal but for their note, under the note of the first. So that each
+            // note is told, it stands here too, as far as the field takes it.
+            action: note.chars().take(MAX_ACTION_CHARS).collect(),
             secondary: None,
         };
         if let Err(error) = self.recorder.publish(&event, about).await {

@@ -56,7 +56,7 @@ impl Reconciler {
             match api.delete(&old.name_any(), &DeleteParams::background()).await {
                 Ok(_) => self.world.revisions.remove(id, old),
                 Err(error) => {
-                    tracing::debug!(revision = old.name_any(), %error, "an old revision could not be removed")
+                    tracing::debug!(revision = old.name_any(), %error, "an old revision could not be removed");
                 }
             }
         }

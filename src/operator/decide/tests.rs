@@ -1,4 +1,5 @@
 //! Tests of the decision.
+#![expect(clippy::needless_pass_by_value, reason = "tables read better with values")]
 
 use super::*;
 use serde_json::{Value, json};
@@ -78,11 +79,12 @@ fn no_step_of_a_rollout_is_ready() {
     let both = deployment(2, 1, 2);
     let one = deployment(1, 0, 1);
     let fresh = deployment(1, 1, 0);
-    let steps: [(&str, Option<&Deployment>, &[Arc<Pod>], &str); 7] = [
+    type Step<'a> = (&'a str, Option<&'a Deployment>, &'a [Arc<Pod>], &'a str);
+    let steps: [Step<'_>; 7] = [
         ("not made", None, &[], "Creating"),
-        ("not observed", Some(&behind), &[old.clone()], "Creating"),
-        ("not applied", Some(&other), &[old.clone()], "Creating"),
-        ("no new pod", Some(&one), &[old.clone()], "RollingOut"),
+        ("not observed", Some(&behind), std::slice::from_ref(&old), "Creating"),
+        ("not applied", Some(&other), std::slice::from_ref(&old), "Creating"),
+        ("no new pod", Some(&one), std::slice::from_ref(&old), "RollingOut"),
         ("new pod starts", Some(&both), &[old.clone(), starting.clone()], "RollingOut"),
         ("both ready", Some(&both), &[old, new], "RollingOut"),
         ("the first pod starts", Some(&fresh), &[starting], "Starting"),

@@ -1,3 +1,5 @@
+//! Tests of server-side apply.
+
 #![expect(clippy::needless_pass_by_value, reason = "tables read better with values")]
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of the OpenAPI documents.
+
 use super::*;
 
 fn each(value: &Value, visit: &mut impl FnMut(&str, &Value)) {
