@@ -86,7 +86,7 @@ fn no_step_of_a_rollout_is_ready() {
         ("not applied", Some(&other), std::slice::from_ref(&old), "Creating"),
         ("no new pod", Some(&one), std::slice::from_ref(&old), "RollingOut"),
         ("new pod starts", Some(&both), &[old.clone(), starting.clone()], "RollingOut"),
-        ("both ready", Some(&both), &[old, new], "RollingOut"),
+        ("both ready", Some(&both), &[old.clone(), new], "RollingOut"),
         ("the first pod starts", Some(&fresh), &[starting], "Starting"),
     ];
     for (step, deployment, pods, reason) in steps {
