@@ -109,6 +109,10 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
         endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
         routes: options.routes,
     });
+    super::write_addresses(
+        folder.path(),
+        &serde_json::json!({"http": addresses.http, "https": addresses.https, "admin": admin}),
+    )?;
     let pages_end = CancellationToken::new();
     let router = health::router(metrics, data_plane.readiness());
     let end = pages_end.clone().cancelled_owned();

@@ -1,4 +1,4 @@
-//! `doorstep classes [NAME]`.
+//! `doorstep classes [NAME]`, and `doorstep classes --check FILE`.
 
 use super::client::Client;
 use super::exit::Failure;
@@ -6,19 +6,27 @@ use super::globals::Globals;
 use super::output::{self, Format};
 use super::table::{Cell, Table, Tone};
 use crate::api::{ClassList, ClassView};
+use crate::config::{self, ConfigErrors};
 use crate::model::ClassName;
 use clap::Args;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// Show this class
     name: Option<String>,
+    /// Check a file of EnvironmentClass manifests instead, without a manager: all of its mistakes at once
+    #[arg(long, value_name = "FILE", conflicts_with = "name")]
+    check: Option<PathBuf>,
     /// The form of the result
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
 
 pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
+    if let Some(file) = &arguments.check {
+        return check(file);
+    }
     match &arguments.name {
         Some(name) => {
             let name = name.parse::<ClassName>().map_err(|error| Failure::usage(error.to_string()))?;
@@ -30,6 +38,14 @@ pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), 
             output::result(arguments.output, &classes, list)
         }
     }
+}
+
+fn check(file: &Path) -> Result<(), Failure> {
+    let wrong = |errors: ConfigErrors| Failure::usage(errors.to_string());
+    let text = config::read_file(file).map_err(wrong)?;
+    let classes = config::read_classes(&text, &file.display().to_string()).map_err(wrong)?;
+    let names: Vec<String> = classes.into_iter().filter_map(|class| class.metadata.name).collect();
+    output::line(&format!("{}: no mistakes; it holds {}", file.display(), names.join(", ")))
 }
 
 fn list(classes: &ClassList, wide: bool) -> Result<(), Failure> {

@@ -2,6 +2,7 @@
 
 use crate::config::{ConfigErrors, read_routes};
 use crate::routing::{Contribution, Problem};
+use crate::telemetry::metrics;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,21 +13,23 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// changes nothing: the mistakes are logged, and what was read before stays.
 pub async fn watch_file(path: PathBuf, take: impl Fn(Vec<Contribution>, Vec<Problem>) -> bool) {
     let mut tick = tokio::time::interval(INTERVAL);
-    let mut last: Option<Result<String, String>> = None;
+    let mut last: Option<Result<String, ConfigErrors>> = None;
     loop {
         tick.tick().await;
         let now = read(&path).await;
         if last.as_ref() == Some(&now) {
             continue;
         }
-        match now.as_ref().map_err(Clone::clone).and_then(|text| parse(text, &path).map_err(|e| e.to_string())) {
+        match now.as_ref().map_err(Clone::clone).and_then(|text| parse(text, &path)) {
             Ok(contributions) => {
+                metrics::routes_file_mistakes(0);
                 tracing::info!(file = %path.display(), routes = contributions.len(), "the routes file was read");
                 if !take(contributions, Vec::new()) {
                     return;
                 }
             }
             Err(error) => {
+                metrics::routes_file_mistakes(error.errors.len());
                 tracing::error!(file = %path.display(), %error, "the routes file is not used; what was read before stays");
             }
         }
@@ -34,10 +37,11 @@ pub async fn watch_file(path: PathBuf, take: impl Fn(Vec<Contribution>, Vec<Prob
     }
 }
 
-async fn read(path: &Path) -> Result<String, String> {
+async fn read(path: &Path) -> Result<String, ConfigErrors> {
+    let name = path.display().to_string();
     let path = path.to_owned();
     let text = tokio::task::spawn_blocking(move || crate::config::read_file(&path)).await;
-    text.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
+    text.unwrap_or_else(|error| Err(ConfigErrors::one(&name, "", error.to_string())))
 }
 
 fn parse(text: &str, path: &Path) -> Result<Vec<Contribution>, ConfigErrors> {

@@ -15,6 +15,7 @@ pub fn describe() {
 
 const TABLE_GENERATION: &str = "doorstep_table_generation";
 const TABLE_HOSTS: &str = "doorstep_table_hosts";
+const ROUTES_FILE_MISTAKES: &str = "doorstep_routes_file_mistakes";
 const TABLE_PROBLEMS: &str = "doorstep_table_problems";
 
 fn describe_table() {
@@ -25,6 +26,11 @@ fn describe_table() {
         Unit::Count,
         "Sources, or parts of them, that are not in the table; explain says why"
     );
+}
+
+/// The file of routes was read, with that many mistakes; with any, what was read before stays.
+pub fn routes_file_mistakes(mistakes: usize) {
+    gauge!(ROUTES_FILE_MISTAKES).set(mistakes as f64);
 }
 
 /// A route table was published.

@@ -92,6 +92,30 @@ fn class_files_are_refused_with_their_place() {
 }
 
 #[test]
+fn class_files_are_checked_with_every_mistake_and_its_place() {
+    let good = include_str!("../../config/classes/integration.yaml");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("classes.yaml");
+    let check = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let output = Command::new(binary()).args(["classes", "--check"]).arg(&file).output().unwrap();
+        (output.status.code(), texts(&output))
+    };
+    let (code, (out, _)) = check(good);
+    assert!(code == Some(0) && out.contains("no mistakes; it holds integration"), "{out}");
+    let second = good.replace("name: integration", "name: second");
+    for (text, said) in [
+        ("kind: [".to_owned(), "no valid YAML"),
+        (good.replace("  port:", "  prt: 1\n  port:"), "did you mean \"port\"?"),
+        (good.replace("front{user}.int", "front.int"), "does not hold {user} exactly once"),
+        (format!("{good}\n---\n{second}"), "of class second may make hosts of class integration"),
+    ] {
+        let (code, (_, error)) = check(&text);
+        assert!(code == Some(2) && error.contains(said) && error.contains("classes.yaml"), "no «{said}» in {error}");
+    }
+}
+
+#[test]
 fn a_port_in_use_names_the_flag_that_changes_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -15,5 +15,6 @@ mod crashes;
 mod embedded_kubectl;
 mod explained;
 mod harness;
+mod roles;
 mod rollouts;
 mod way;

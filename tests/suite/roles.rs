@@ -1,0 +1,99 @@
+//! The roles by themselves: a gateway before a cluster, and one before a file of routes.
+
+use crate::harness::{Doorstep, binary, curl, signal, texts, wait_for};
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+/// A running `doorstep gateway`.
+struct Gateway {
+    child: Child,
+    addresses: Value,
+}
+
+impl Gateway {
+    fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(binary())
+            .args(["gateway", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data"])
+            .arg(folder)
+            .args(["--access-log", "off"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let addresses = wait_for("the addresses of the gateway", || {
+            assert!(child.try_wait().unwrap().is_none(), "the gateway ended");
+            let text = std::fs::read_to_string(folder.join("addresses.json")).map_err(|error| error.to_string())?;
+            serde_json::from_str::<Value>(&text).map_err(|error| error.to_string())
+        });
+        let gateway = Self { child, addresses };
+        wait_for("readiness", || match gateway.get("admin", "/readyz", "localhost") {
+            answer if answer == "ok\n" => Ok(()),
+            answer => Err(answer),
+        });
+        gateway
+    }
+
+    fn get(&self, port: &str, path: &str, host: &str) -> String {
+        let url = format!("http://{}{path}", self.addresses[port].as_str().unwrap());
+        texts(&curl().args(["-H", &format!("Host: {host}"), &url]).output().unwrap()).0
+    }
+
+    fn stop(mut self) {
+        signal(self.child.id(), "TERM");
+        let status = wait_for("a clean end", || self.child.try_wait().unwrap().ok_or_else(|| "it runs".to_owned()));
+        assert!(status.success(), "{status}");
+    }
+}
+
+#[test]
+fn a_gateway_of_its_own_serves_the_same_cluster() {
+    let doorstep = Doorstep::start();
+    doorstep.deploy("haimaz", "integration", "1.4.2");
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = doorstep.folder.join("kubeconfig");
+    let arguments = ["--allow-loopback-endpoints", "--kubeconfig", kubeconfig.to_str().unwrap()];
+    let gateway = Gateway::start(folder.path(), &arguments);
+    let page = || gateway.get("http", "/", "fronthaimaz.int.localhost");
+    assert!(page().contains("TAG_FRONT: 1.4.2"), "{}", page());
+    doorstep.deploy("haimaz", "integration", "1.4.3");
+    wait_for("the new tag through the other gateway", || match page() {
+        page if page.contains("TAG_FRONT: 1.4.3") => Ok(()),
+        page => Err(page),
+    });
+    gateway.stop();
+    doorstep.stop();
+}
+
+#[test]
+fn a_file_of_routes_needs_no_cluster_and_is_read_again_when_it_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("routes.yaml");
+    let write = |host: &str| {
+        let text = format!("routes: [{{hosts: [{host}], rules: [{{backends: [{{address: \"127.0.0.1:1\"}}]}}]}}]");
+        std::fs::write(&file, text).unwrap();
+    };
+    write("one.test");
+    let gateway = Gateway::start(&folder.path().join("data"), &["--routes", file.to_str().unwrap()]);
+    let code = |host: &str| {
+        let problem: Value = serde_json::from_str(&gateway.get("http", "/", host)).unwrap();
+        problem["code"].as_str().unwrap().to_owned()
+    };
+    // Nobody listens on port 1: a route leads there, and the lack of one does not.
+    assert_eq!((code("one.test").as_str(), code("two.test").as_str()), ("ConnectRefused", "NoRoute"));
+    write("two.test");
+    wait_for("the changed file", || match code("two.test") {
+        code if code == "ConnectRefused" => Ok(()),
+        code => Err(code),
+    });
+    // A file with mistakes changes nothing.
+    std::fs::write(&file, "routes: 1").unwrap();
+    wait_for("a look at the broken file", || {
+        assert_eq!(code("two.test"), "ConnectRefused");
+        let metrics = gateway.get("admin", "/metrics", "localhost");
+        let failing = metrics.lines().any(|line| line == "doorstep_routes_file_mistakes 1");
+        if failing { Ok(()) } else { Err("not looked at yet".to_owned()) }
+    });
+    gateway.stop();
+}
