@@ -3,14 +3,13 @@
 use super::body::{RequestBody, ResponseBody};
 use super::connection::Client;
 use super::fields;
-use super::lookup::Decision;
 use super::record::Record;
 use super::refusal::{Refusal, Retry};
 use super::request;
 use super::respond;
 use super::upgrade;
 use super::worker::Worker;
-use crate::routing::{Cluster, Endpoint, RequestView, Rule};
+use crate::routing::{Cluster, Endpoint, Match, RequestView, Rule};
 use crate::upstream::{ConnectError, Lease, Taken};
 use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, request::Parts};
 use hyper::body::Incoming;
@@ -87,12 +86,14 @@ fn route(client: &Client, parts: &Parts, host: &str) -> Result<Arc<Rule>, Refusa
         method: &parts.method,
         headers: &parts.headers,
     };
-    match client.worker.table.find(&view) {
-        Decision::Rule(rule) => Ok(rule),
-        Decision::NoRule => Err(Refusal::NoRule),
-        Decision::NoHost => Err(Refusal::NoRoute),
-        Decision::Personal(key, None) => Err(Refusal::NoEnvironment { key }),
-        Decision::Personal(key, Some(note)) => {
+    let table = client.worker.table.load();
+    match table.find(&view) {
+        Match::Rule(rule) => Ok(rule.clone()),
+        Match::NoRule | Match::NoHost | Match::Personal(..) if !table.is_complete() => Err(Refusal::GatewayStarting),
+        Match::NoRule => Err(Refusal::NoRule),
+        Match::NoHost => Err(Refusal::NoRoute),
+        Match::Personal(key, None) => Err(Refusal::NoEnvironment { key }),
+        Match::Personal(key, Some(note)) => {
             Err(Refusal::NotReady { key, reason: note.reason.clone(), message: note.message.clone() })
         }
     }
@@ -105,7 +106,7 @@ pub(super) fn explain(worker: &Worker, rule: &Rule, refusal: Refusal) -> Refusal
         Refusal::NoEndpoint | Refusal::ConnectRefused | Refusal::ConnectTimeout | Refusal::UpstreamReset { .. }
     );
     let Some(key) = rule.environment.as_ref().filter(|_| about_endpoints) else { return refusal };
-    match worker.table.environment(key) {
+    match worker.table.load().environment(key) {
         Some(note) if !note.ready => {
             Refusal::NotReady { key: key.clone(), reason: note.reason.clone(), message: note.message.clone() }
         }

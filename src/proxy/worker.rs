@@ -4,7 +4,7 @@ use super::body::RequestBody;
 use super::connection;
 use super::limits::Limits;
 use super::listener::{self, Sockets};
-use super::lookup::Lookup;
+use crate::routing::Table;
 use crate::telemetry::access_log::{AccessLog, Writer};
 use crate::telemetry::metrics::ProxyMetrics;
 use crate::upstream::{Balancer, PoolSettings, Pools};
@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 pub(super) struct Settings {
     pub(super) workers: usize,
     pub(super) limits: Limits,
-    pub(super) table: Arc<dyn Lookup>,
+    pub(super) table: Arc<Table>,
     pub(super) tls: Option<Arc<rustls::ServerConfig>>,
     pub(super) log: Arc<AccessLog>,
 }
@@ -31,7 +31,7 @@ pub(super) struct Settings {
 /// What belongs to one worker. Nothing in it is shared with another thread but the table.
 pub(super) struct Worker {
     pub(super) limits: Limits,
-    pub(super) table: Arc<dyn Lookup>,
+    pub(super) table: Arc<Table>,
     pub(super) pools: Rc<Pools<RequestBody>>,
     pub(super) balancer: Balancer,
     pub(super) log: RefCell<Writer>,
