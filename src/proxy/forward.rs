@@ -9,9 +9,9 @@ use super::request;
 use super::respond;
 use super::upgrade;
 use super::worker::Worker;
-use crate::routing::{Cluster, Endpoint, Match, RequestView, Rule};
+use crate::routing::{Cluster, Endpoint, Match, Protocol, RequestView, Rule};
 use crate::upstream::{ConnectError, Lease, Taken};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, request::Parts};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts};
 use hyper::body::Incoming;
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -114,7 +114,7 @@ pub(super) fn explain(worker: &Worker, rule: &Rule, refusal: Refusal) -> Refusal
     }
 }
 
-/// The request as the backend gets it: HTTP/1.1, the target in origin form.
+/// The request as the backend gets it, in HTTP/1.1's form: the target in origin form.
 fn outgoing(parts: Parts, body: RequestBody) -> Request<RequestBody> {
     let mut request = Request::new(body);
     *request.method_mut() = if parts.method == Method::CONNECT { Method::GET } else { parts.method };
@@ -285,9 +285,12 @@ async fn attempt(
     record: &mut Record,
 ) -> Result<Answer, Failure> {
     record.endpoint = Some(endpoint.clone());
-    let taken = match worker.pools.take(cluster, endpoint) {
+    // An upgrade is HTTP/1.1's own: a backend that takes both protocols on its port is asked in that one.
+    let is_upgrade = request.headers().contains_key(header::UPGRADE);
+    let protocol = if is_upgrade { Protocol::Http1 } else { cluster.protocol };
+    let taken = match worker.pools.take(cluster, endpoint, protocol) {
         Some(taken) => taken,
-        None => match Box::pin(connect(worker, cluster, endpoint, record)).await {
+        None => match Box::pin(connect(worker, cluster, endpoint, protocol, record)).await {
             Ok(taken) => taken,
             Err(refusal) => return Err(Failure { refusal, unsent: Some(request) }),
         },
@@ -315,10 +318,11 @@ async fn connect(
     worker: &Rc<Worker>,
     cluster: &Arc<Cluster>,
     endpoint: &Arc<Endpoint>,
+    protocol: Protocol,
     record: &mut Record,
 ) -> Result<Taken<RequestBody>, Refusal> {
     let begun = Instant::now();
-    let connected = worker.pools.connect(cluster, endpoint).await;
+    let connected = worker.pools.connect(cluster, endpoint, protocol).await;
     record.connect = Some(begun.elapsed());
     worker.metrics.connects.increment(1);
     connected.map_err(|error| {

@@ -126,6 +126,8 @@ impl Worker {
             idle: limits.upstream_idle,
             idle_per_endpoint: limits.idle_per_endpoint,
             head_bytes: limits.head_bytes,
+            http2_stream_window: limits.http2_stream_window,
+            http2_ping: limits.http2_ping,
         });
         Self {
             most_connections: limits.connections_per_worker(settings.workers),

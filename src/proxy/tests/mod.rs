@@ -2,6 +2,7 @@
 
 mod deploys;
 mod framing;
+mod h2c;
 mod harness;
 mod protocols;
 mod refusals;
