@@ -112,6 +112,7 @@ async fn upkeep(worker: Rc<Worker>) {
     for round in 0_u64.. {
         ticks.tick().await;
         worker.log.borrow_mut().flush();
+        worker.metrics.access_log_dropped(worker.log.borrow().dropped());
         if round % 5 == 0 {
             worker.pools.sweep();
         }
