@@ -23,6 +23,13 @@ pub(super) struct Activity {
     /// When the last request ended; milliseconds since the epoch.
     idle_since: AtomicU64,
     /// Whether the head that came last has a Content-Length. hyper removes it beside Transfer-Encoding, silently.
+    ///
+    /// Bytes that come while a request is under way are not looked at: hyper alone knows where that request's content ends
+    /// and a pipelined head begins. In such a head a Content-Length beside `Transfer-Encoding: chunked` is therefore not
+    /// refused, but ignored, as RFC 9112, section 6.1, allows. That is safe: hyper reads the content as chunked and closes
+    /// the connection after the response, so that nothing behind it is read as a request; the backend gets the content
+    /// framed anew, in the one way in which it was read, without that length. All other faults of framing are refused there as in a first head: hyper and
+    /// `request::check` see them.
     has_length: AtomicBool,
 }
 

@@ -196,3 +196,34 @@ impl Client {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of_two<A, B, F: Future>(_: impl FnOnce(A, B) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    fn of_four<A, B, C, D, F: Future>(_: impl FnOnce(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    fn of_five<A, B, C, D, E, F: Future>(_: impl FnOnce(A, B, C, D, E) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// What a connection costs while it is idle, beside its buffers: thousands of them are.
+    #[test]
+    fn the_futures_of_a_connection_are_of_a_bounded_size() {
+        let sizes = [
+            ("a task", of_four(serve), 256),
+            ("a plain connection", of_four(serve_plain), 5 * 1024),
+            ("a TLS connection", of_five(serve_tls), 10 * 1024),
+            ("a request", of_two(forward::handle), 4 * 1024),
+        ];
+        for (what, bytes, most) in sizes {
+            assert!(bytes <= most, "{what} takes {bytes} bytes, and may take {most}");
+        }
+    }
+}

@@ -3,16 +3,15 @@
 use super::body::{RequestBody, ResponseBody};
 use super::connection::Client;
 use super::fields;
-use super::lookup::Decision;
 use super::record::Record;
 use super::refusal::{Refusal, Retry};
 use super::request;
 use super::respond;
 use super::upgrade;
 use super::worker::Worker;
-use crate::routing::{Cluster, Endpoint, RequestView, Rule};
+use crate::routing::{Cluster, Endpoint, Match, Protocol, RequestView, Rule};
 use crate::upstream::{ConnectError, Lease, Taken};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, request::Parts};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Uri, Version, header, request::Parts};
 use hyper::body::Incoming;
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -87,12 +86,14 @@ fn route(client: &Client, parts: &Parts, host: &str) -> Result<Arc<Rule>, Refusa
         method: &parts.method,
         headers: &parts.headers,
     };
-    match client.worker.table.find(&view) {
-        Decision::Rule(rule) => Ok(rule),
-        Decision::NoRule => Err(Refusal::NoRule),
-        Decision::NoHost => Err(Refusal::NoRoute),
-        Decision::Personal(key, None) => Err(Refusal::NoEnvironment { key }),
-        Decision::Personal(key, Some(note)) => {
+    let table = client.worker.table.load();
+    match table.find(&view) {
+        Match::Rule(rule) => Ok(rule.clone()),
+        Match::NoRule | Match::NoHost | Match::Personal(..) if !table.is_complete() => Err(Refusal::GatewayStarting),
+        Match::NoRule => Err(Refusal::NoRule),
+        Match::NoHost => Err(Refusal::NoRoute),
+        Match::Personal(key, None) => Err(Refusal::NoEnvironment { key }),
+        Match::Personal(key, Some(note)) => {
             Err(Refusal::NotReady { key, reason: note.reason.clone(), message: note.message.clone() })
         }
     }
@@ -105,7 +106,7 @@ pub(super) fn explain(worker: &Worker, rule: &Rule, refusal: Refusal) -> Refusal
         Refusal::NoEndpoint | Refusal::ConnectRefused | Refusal::ConnectTimeout | Refusal::UpstreamReset { .. }
     );
     let Some(key) = rule.environment.as_ref().filter(|_| about_endpoints) else { return refusal };
-    match worker.table.environment(key) {
+    match worker.table.load().environment(key) {
         Some(note) if !note.ready => {
             Refusal::NotReady { key: key.clone(), reason: note.reason.clone(), message: note.message.clone() }
         }
@@ -113,7 +114,7 @@ pub(super) fn explain(worker: &Worker, rule: &Rule, refusal: Refusal) -> Refusal
     }
 }
 
-/// The request as the backend gets it: HTTP/1.1, the target in origin form.
+/// The request as the backend gets it, in HTTP/1.1's form: the target in origin form.
 fn outgoing(parts: Parts, body: RequestBody) -> Request<RequestBody> {
     let mut request = Request::new(body);
     *request.method_mut() = if parts.method == Method::CONNECT { Method::GET } else { parts.method };
@@ -284,9 +285,12 @@ async fn attempt(
     record: &mut Record,
 ) -> Result<Answer, Failure> {
     record.endpoint = Some(endpoint.clone());
-    let taken = match worker.pools.take(cluster, endpoint) {
+    // An upgrade is HTTP/1.1's own: a backend that takes both protocols on its port is asked in that one.
+    let is_upgrade = request.headers().contains_key(header::UPGRADE);
+    let protocol = if is_upgrade { Protocol::Http1 } else { cluster.protocol };
+    let taken = match worker.pools.take(cluster, endpoint, protocol) {
         Some(taken) => taken,
-        None => match Box::pin(connect(worker, cluster, endpoint, record)).await {
+        None => match Box::pin(connect(worker, cluster, endpoint, protocol, record)).await {
             Ok(taken) => taken,
             Err(refusal) => return Err(Failure { refusal, unsent: Some(request) }),
         },
@@ -314,10 +318,11 @@ async fn connect(
     worker: &Rc<Worker>,
     cluster: &Arc<Cluster>,
     endpoint: &Arc<Endpoint>,
+    protocol: Protocol,
     record: &mut Record,
 ) -> Result<Taken<RequestBody>, Refusal> {
     let begun = Instant::now();
-    let connected = worker.pools.connect(cluster, endpoint).await;
+    let connected = worker.pools.connect(cluster, endpoint, protocol).await;
     record.connect = Some(begun.elapsed());
     worker.metrics.connects.increment(1);
     connected.map_err(|error| {

@@ -2,9 +2,8 @@
 
 use super::limits::Limits;
 use super::listener::{self, Sockets};
-use super::lookup::Lookup;
 use super::worker::{self, Settings};
-use crate::routing;
+use crate::routing::Table;
 use crate::telemetry::access_log::AccessLog;
 use std::io;
 use std::net::SocketAddr;
@@ -88,16 +87,7 @@ pub struct Running {
 /// Binds the sockets of `config`. Requests will be routed by `table`.
 pub fn bind(
     config: GatewayConfig,
-    table: Arc<routing::Table>,
-    tls: Option<Arc<rustls::ServerConfig>>,
-    log: Arc<AccessLog>,
-) -> Result<Bound, ProxyError> {
-    bind_with(config, table, tls, log)
-}
-
-pub(super) fn bind_with(
-    config: GatewayConfig,
-    table: Arc<dyn Lookup>,
+    table: Arc<Table>,
     tls: Option<Arc<rustls::ServerConfig>>,
     log: Arc<AccessLog>,
 ) -> Result<Bound, ProxyError> {

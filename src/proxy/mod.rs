@@ -11,7 +11,6 @@ mod forward;
 mod gateway;
 mod limits;
 mod listener;
-mod lookup;
 mod pages;
 mod record;
 mod refusal;

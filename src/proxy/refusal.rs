@@ -6,6 +6,8 @@ use http::StatusCode;
 /// A request that the gateway answers itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
+    /// No rule takes the request yet: the first complete route table is not there.
+    GatewayStarting,
     /// Nobody has the host.
     NoRoute,
     /// The host is known, but none of its rules takes the request.
@@ -98,7 +100,9 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::NoRoute | Self::NoRule | Self::NoEnvironment { .. } => StatusCode::NOT_FOUND,
-            Self::NotReady { .. } | Self::NoEndpoint | Self::ConnectExhausted => StatusCode::SERVICE_UNAVAILABLE,
+            Self::GatewayStarting | Self::NotReady { .. } | Self::NoEndpoint | Self::ConnectExhausted => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::ConnectRefused | Self::ForbiddenAddress | Self::UpstreamReset { .. } | Self::UpstreamProtocol => {
                 StatusCode::BAD_GATEWAY
             }
@@ -116,7 +120,7 @@ impl Refusal {
     pub fn proxy_status(&self) -> &'static str {
         match self {
             Self::NoRoute | Self::NoRule | Self::NoEnvironment { .. } => "destination_not_found",
-            Self::NotReady { .. } | Self::NoEndpoint => "destination_unavailable",
+            Self::GatewayStarting | Self::NotReady { .. } | Self::NoEndpoint => "destination_unavailable",
             Self::ConnectRefused => "connection_refused",
             Self::ForbiddenAddress => "destination_ip_prohibited",
             Self::ConnectTimeout => "connection_timeout",
@@ -134,6 +138,7 @@ impl Refusal {
     /// The code for programs: in problems, logs and metrics.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::GatewayStarting => "GatewayStarting",
             Self::NoRoute => "NoRoute",
             Self::NoRule => "NoRule",
             Self::NoEnvironment { .. } => "NoEnvironment",
@@ -158,6 +163,7 @@ impl Refusal {
     /// A few words for a heading.
     pub fn title(&self) -> &'static str {
         match self {
+            Self::GatewayStarting => "The gateway has just started",
             Self::NoRoute => "Nobody lives here",
             Self::NoRule => "No rule takes this request",
             Self::NoEnvironment { .. } => "This environment does not exist",
@@ -182,6 +188,7 @@ impl Refusal {
     /// A sentence for people. It holds no text of the request.
     pub fn detail(&self) -> String {
         match self {
+            Self::GatewayStarting => "The gateway has just started and does not know all routes yet.".into(),
             Self::NoRoute => "No environment and no shared service has this host name.".into(),
             Self::NoRule => "The host is known, but none of its rules takes this path, method and fields.".into(),
             Self::NoEnvironment { key } => {
@@ -214,7 +221,8 @@ impl Refusal {
         match self {
             Self::ConnectRefused | Self::ConnectTimeout | Self::UpstreamReset { sent: false } => Retry::Unsent,
             Self::UpstreamReset { sent: true } => Retry::IfRepeatable,
-            Self::NoRoute
+            Self::GatewayStarting
+            | Self::NoRoute
             | Self::NoRule
             | Self::NoEnvironment { .. }
             | Self::NotReady { .. }
@@ -241,7 +249,8 @@ impl Refusal {
             | Self::ResponseHeadTimeout
             | Self::UpstreamReset { .. }
             | Self::UpstreamProtocol => tracing::Level::INFO,
-            Self::NoRoute
+            Self::GatewayStarting
+            | Self::NoRoute
             | Self::NoRule
             | Self::NoEnvironment { .. }
             | Self::NotReady { .. }
@@ -258,7 +267,8 @@ impl Refusal {
     /// Whether the same request may soon succeed: then a page reloads itself.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::NoEnvironment { .. }
+            Self::GatewayStarting
+            | Self::NoEnvironment { .. }
             | Self::NotReady { .. }
             | Self::NoEndpoint
             | Self::ConnectRefused
@@ -276,6 +286,14 @@ impl Refusal {
             | Self::HeadTooLarge
             | Self::TargetTooLong
             | Self::HeadTimeout => false,
+        }
+    }
+
+    /// When to try again, in seconds, if the same request may soon succeed at this gateway.
+    pub fn retry_after(&self) -> Option<u32> {
+        match self {
+            Self::GatewayStarting => Some(1),
+            refusal => (refusal.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(2),
         }
     }
 

@@ -88,8 +88,8 @@ pub(super) fn refuse(refusal: &Refusal, html: bool, mut record: Box<Record>) -> 
     if html && let Ok(policy) = HeaderValue::try_from(pages::policy()) {
         headers.insert(header::CONTENT_SECURITY_POLICY, policy);
     }
-    if refusal.status() == http::StatusCode::SERVICE_UNAVAILABLE {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    if let Some(seconds) = refusal.retry_after() {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     let stopping = record.client().worker.is_stopping();
     if record.version() < Version::HTTP_2 && (refusal.closes() || stopping) {

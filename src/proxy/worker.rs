@@ -4,7 +4,7 @@ use super::body::RequestBody;
 use super::connection;
 use super::limits::Limits;
 use super::listener::{self, Sockets};
-use super::lookup::Lookup;
+use crate::routing::Table;
 use crate::telemetry::access_log::{AccessLog, Writer};
 use crate::telemetry::metrics::ProxyMetrics;
 use crate::upstream::{Balancer, PoolSettings, Pools};
@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 pub(super) struct Settings {
     pub(super) workers: usize,
     pub(super) limits: Limits,
-    pub(super) table: Arc<dyn Lookup>,
+    pub(super) table: Arc<Table>,
     pub(super) tls: Option<Arc<rustls::ServerConfig>>,
     pub(super) log: Arc<AccessLog>,
 }
@@ -31,7 +31,7 @@ pub(super) struct Settings {
 /// What belongs to one worker. Nothing in it is shared with another thread but the table.
 pub(super) struct Worker {
     pub(super) limits: Limits,
-    pub(super) table: Arc<dyn Lookup>,
+    pub(super) table: Arc<Table>,
     pub(super) pools: Rc<Pools<RequestBody>>,
     pub(super) balancer: Balancer,
     pub(super) log: RefCell<Writer>,
@@ -112,6 +112,7 @@ async fn upkeep(worker: Rc<Worker>) {
     for round in 0_u64.. {
         ticks.tick().await;
         worker.log.borrow_mut().flush();
+        worker.metrics.access_log_dropped(worker.log.borrow().dropped());
         if round % 5 == 0 {
             worker.pools.sweep();
         }
@@ -126,6 +127,8 @@ impl Worker {
             idle: limits.upstream_idle,
             idle_per_endpoint: limits.idle_per_endpoint,
             head_bytes: limits.head_bytes,
+            http2_stream_window: limits.http2_stream_window,
+            http2_ping: limits.http2_ping,
         });
         Self {
             most_connections: limits.connections_per_worker(settings.workers),

@@ -1,12 +1,17 @@
 //! The access log: one JSON line per request, whatever happened to it.
 //!
 //! Workers never wait for it. Each fills a buffer of its own, and a thread writes the full ones. When the disk is too slow,
-//! records are dropped and counted.
+//! records are dropped and counted (`doorstep_access_log_dropped_total`).
+//!
+//! A file grows to 64 MiB; then it becomes `<file>.1`, in the place of the one before, and a new one is begun: never more
+//! than two files, and 128 MiB. A new file is its owner's alone (mode 0600), as paths and addresses are personal. What is
+//! no regular file, like a pipe, is written to without end.
 
 use serde::Serialize;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,7 +24,7 @@ pub enum Sink {
     Off,
     /// To the standard output.
     Stdout,
-    /// To the end of a file.
+    /// To the end of a file, which is rotated at 64 MiB.
     File(PathBuf),
     /// To a list that a test reads.
     Test(Arc<Mutex<Vec<String>>>),
@@ -50,6 +55,8 @@ struct Batch {
 const WAITING_BATCHES: usize = 256;
 /// Bytes of a batch.
 const BATCH_BYTES: usize = 16 * 1024;
+/// Bytes of the file at which it is rotated.
+const FILE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// One record. Durations are in milliseconds.
 #[derive(Debug, Default, Serialize)]
@@ -124,7 +131,7 @@ impl AccessLog {
             Sink::Test(lines) => Target::Test(lines),
             Sink::Stdout => Target::Thread(start_writer(Output::Stdout, dropped.clone())?),
             Sink::File(path) => {
-                let file = OpenOptions::new().create(true).append(true).open(path)?;
+                let file = LogFile::open(path, FILE_BYTES)?;
                 Target::Thread(start_writer(Output::File(file), dropped.clone())?)
             }
         };
@@ -155,6 +162,11 @@ impl Writer {
     /// Whether records are wanted at all.
     pub fn is_on(&self) -> bool {
         !matches!(self.target, Target::Off)
+    }
+
+    /// Records of all workers that were dropped so far.
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 
     /// Adds one record.
@@ -204,7 +216,52 @@ impl Drop for Writer {
 
 enum Output {
     Stdout,
-    File(File),
+    File(LogFile),
+}
+
+/// A file that is rotated before it is larger than `most`.
+struct LogFile {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    most: u64,
+    is_regular: bool,
+}
+
+impl LogFile {
+    fn open(path: PathBuf, most: u64) -> io::Result<Self> {
+        let file = append_to(&path)?;
+        let metadata = file.metadata()?;
+        Ok(Self { path, file, bytes: metadata.len(), most, is_regular: metadata.is_file() })
+    }
+
+    /// Writes all of `lines` to one file. When the old file cannot be put away the error is told, and nothing is written:
+    /// the bound holds.
+    fn write_all(&mut self, lines: &[u8]) -> io::Result<()> {
+        let length = lines.len() as u64;
+        if self.is_regular && self.bytes > 0 && self.bytes + length > self.most {
+            self.rotate()?;
+        }
+        self.bytes += length;
+        self.file.write_all(lines)
+    }
+
+    fn rotate(&mut self) -> io::Result<()> {
+        let mut old = self.path.clone().into_os_string();
+        old.push(".1");
+        match std::fs::rename(&self.path, old) {
+            // Somebody else has put it away, or the last attempt got no further than this.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            renamed => renamed?,
+        }
+        self.file = append_to(&self.path)?;
+        self.bytes = self.file.metadata()?.len();
+        Ok(())
+    }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }
 
 fn start_writer(output: Output, dropped: Arc<AtomicU64>) -> io::Result<SyncSender<Batch>> {
@@ -241,6 +298,47 @@ mod tests {
         assert!(!lines[0].contains('\u{1b}'));
         let value: serde_json::Value = serde_json::from_str(&lines[0]).unwrap();
         assert_eq!(value["path"], "/a\r\nb\u{1b}[31m\"");
+    }
+
+    #[test]
+    fn two_bounded_files_hold_the_newest_records_and_are_the_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("access.log");
+        std::fs::write(&path, "before\n").unwrap();
+        let mut log = LogFile::open(path.clone(), 100).unwrap();
+        for number in 10..60 {
+            log.write_all(format!("record {number}\n").as_bytes()).unwrap();
+        }
+        let (old, new) = (folder.path().join("access.log.1"), std::fs::read_to_string(&path).unwrap());
+        let both = std::fs::read_to_string(&old).unwrap() + &new;
+        let numbers: Vec<u32> =
+            both.lines().map(|line| line.strip_prefix("record ").unwrap().parse().unwrap()).collect();
+        assert_eq!(numbers, (60 - numbers.len() as u32..60).collect::<Vec<_>>());
+        assert!(numbers.len() > 10 && new.len() <= 100 && both.len() <= 200, "{both}");
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn records_that_nobody_takes_are_counted() {
+        let (sender, _receiver) = sync_channel(0);
+        let log = AccessLog { target: Target::Thread(sender), dropped: Arc::default() };
+        let mut writer = log.writer();
+        for _ in 0..3 {
+            writer.write(&Entry::default());
+        }
+        writer.flush();
+        assert_eq!((log.dropped(), writer.dropped()), (3, 3));
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            // Each worker tells the total, and it counts once.
+            for _ in 0..2 {
+                crate::telemetry::metrics::ProxyMetrics::new().access_log_dropped(writer.dropped());
+            }
+        });
+        let told = recorder.handle().render();
+        assert!(told.contains("doorstep_access_log_dropped_total 3"), "{told}");
     }
 
     #[test]

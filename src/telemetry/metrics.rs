@@ -75,7 +75,7 @@ fn describe_proxy() {
     describe_counter!(REQUEST_BYTES, Unit::Bytes, "Bytes of requests' content");
     describe_counter!(RESPONSE_BYTES, Unit::Bytes, "Bytes of responses' content");
     describe_gauge!(UPGRADES, Unit::Count, "Upgraded connections, like WebSockets");
-    describe_counter!(LOG_DROPPED, Unit::Count, "Access log records dropped, as the sink was too slow");
+    describe_counter!(LOG_DROPPED, Unit::Count, "Access log records dropped, as the sink was too slow or failed");
 }
 
 /// One protocol's counters of requests, by class of status.
@@ -125,8 +125,7 @@ pub struct ProxyMetrics {
     pub response_bytes: Counter,
     /// Upgraded connections.
     pub upgrades: Gauge,
-    /// Access log records dropped.
-    pub log_dropped: Counter,
+    log_dropped: Counter,
 }
 
 impl ProxyMetrics {
@@ -148,6 +147,11 @@ impl ProxyMetrics {
             upgrades: gauge!(UPGRADES),
             log_dropped: counter!(LOG_DROPPED),
         }
+    }
+
+    /// Tells how many access log records all workers have dropped so far.
+    pub fn access_log_dropped(&self, total: u64) {
+        self.log_dropped.absolute(total);
     }
 
     /// The counter of refusals with `code`. Looked up: a refusal is not the hot path.

@@ -5,6 +5,7 @@
 mod balance;
 mod connect;
 mod executor;
+mod multiplex;
 mod pool;
 
 pub use balance::Balancer;

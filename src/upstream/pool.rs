@@ -1,11 +1,14 @@
 //! One worker's connections to endpoints.
 //!
-//! A connection is taken out for one request and put back only after both messages have ended cleanly. The newest comes
-//! out first, so that a burst's surplus ages and is closed.
+//! An HTTP/1.1 connection is taken out for one request and put back only after both messages have ended cleanly. The
+//! newest comes out first, so that a burst's surplus ages and is closed. HTTP/2 connections are shared ([`multiplex`]).
+//!
+//! [`multiplex`]: super::multiplex
 
 use super::ConnectError;
 use super::connect::connect;
-use crate::routing::{Cluster, Endpoint, LoadGuard};
+use super::multiplex::{Multiplexed, Shared, to_http2};
+use crate::routing::{Cluster, Endpoint, LoadGuard, Protocol};
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -31,13 +34,18 @@ pub struct PoolSettings {
     pub idle_per_endpoint: usize,
     /// The most bytes of a response's head, and of the buffer it is read into.
     pub head_bytes: usize,
+    /// Window of an HTTP/2 stream, in bytes.
+    pub http2_stream_window: u32,
+    /// Between two pings of a busy HTTP/2 connection, and until one must be answered.
+    pub http2_ping: Duration,
 }
 
-/// The idle connections of one worker, by endpoint.
+/// The connections of one worker that wait for requests, by endpoint.
 #[derive(Debug)]
 pub struct Pools<B> {
     settings: PoolSettings,
     slots: RefCell<HashMap<SocketAddr, Slot<B>>>,
+    multiplexed: Multiplexed<B>,
 }
 
 /// The idle connections to one endpoint, and the cluster to ask whether it still exists.
@@ -67,8 +75,16 @@ pub struct Lease<B> {
     pools: Rc<Pools<B>>,
     cluster: Arc<Cluster>,
     endpoint: Arc<Endpoint>,
-    sender: http1::SendRequest<B>,
+    sender: Sender<B>,
     _load: LoadGuard,
+}
+
+#[derive(Debug)]
+enum Sender<B> {
+    /// Of a connection that no other request has.
+    Http1(http1::SendRequest<B>),
+    /// Of a connection that others use as well.
+    Http2(Shared<B>),
 }
 
 /// Why a request got no response on a connection.
@@ -82,35 +98,58 @@ pub struct SendFailure<B> {
 
 impl<B> Pools<B>
 where
-    B: Body + 'static,
+    B: Body + Unpin + 'static,
     B::Data: Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
     /// Empty pools.
     pub fn new(settings: PoolSettings) -> Rc<Self> {
-        Rc::new(Self { settings, slots: RefCell::default() })
+        Rc::new(Self { settings, slots: RefCell::default(), multiplexed: Multiplexed::default() })
     }
 
-    /// A connection to `endpoint` that waits in the pool.
-    pub fn take(self: &Rc<Self>, cluster: &Arc<Cluster>, endpoint: &Arc<Endpoint>) -> Option<Taken<B>> {
+    /// A connection to `endpoint` that waits in the pool, or is shared.
+    pub fn take(
+        self: &Rc<Self>,
+        cluster: &Arc<Cluster>,
+        endpoint: &Arc<Endpoint>,
+        protocol: Protocol,
+    ) -> Option<Taken<B>> {
+        let sender = match protocol {
+            Protocol::Http1 => Sender::Http1(self.idle_sender(endpoint.address)?),
+            Protocol::H2c => Sender::Http2(self.multiplexed.take(endpoint.address)?),
+        };
+        Some(Taken { lease: self.lease(cluster, endpoint, sender), reused: true })
+    }
+
+    fn idle_sender(&self, address: SocketAddr) -> Option<http1::SendRequest<B>> {
         let mut slots = self.slots.borrow_mut();
-        let slot = slots.get_mut(&endpoint.address)?;
+        let slot = slots.get_mut(&address)?;
         while let Some(idle) = slot.idle.pop() {
             if idle.sender.is_ready() && idle.since.elapsed() < self.settings.idle {
-                drop(slots);
-                return Some(Taken { lease: self.lease(cluster, endpoint, idle.sender), reused: true });
+                return Some(idle.sender);
             }
         }
         None
     }
 
-    /// A new connection to `endpoint`.
+    /// A new connection to `endpoint`; of HTTP/2 also one that another request has made meanwhile.
     pub async fn connect(
         self: &Rc<Self>,
         cluster: &Arc<Cluster>,
         endpoint: &Arc<Endpoint>,
+        protocol: Protocol,
     ) -> Result<Taken<B>, ConnectError> {
-        let address = endpoint.address;
+        let (sender, reused) = match protocol {
+            Protocol::Http1 => (Sender::Http1(self.handshake(endpoint.address).await?), false),
+            Protocol::H2c => {
+                let (shared, reused) = self.multiplexed.connect(cluster, endpoint, &self.settings).await?;
+                (Sender::Http2(shared), reused)
+            }
+        };
+        Ok(Taken { lease: self.lease(cluster, endpoint, sender), reused })
+    }
+
+    async fn handshake(&self, address: SocketAddr) -> Result<http1::SendRequest<B>, ConnectError> {
         let stream = connect(address, self.settings.connect).await?;
         let handshake =
             http1::Builder::new().max_buf_size(self.settings.head_bytes).handshake(TokioIo::new(stream)).await;
@@ -121,10 +160,10 @@ where
                 tracing::debug!(%address, %error, "a connection to an endpoint ended");
             }
         }));
-        Ok(Taken { lease: self.lease(cluster, endpoint, sender), reused: false })
+        Ok(sender)
     }
 
-    /// Closes the idle connections to `address`: one of them was found dead.
+    /// Closes the idle HTTP/1.1 connections to `address`: one of them was found dead. A shared one tells that itself.
     pub fn discard(&self, address: SocketAddr) {
         drop(self.slots.borrow_mut().remove(&address));
     }
@@ -132,6 +171,7 @@ where
     /// Closes what idled too long, and what leads to endpoints that are no more.
     pub fn sweep(&self) {
         let (now, idle) = (Instant::now(), self.settings.idle);
+        self.multiplexed.sweep(&self.settings);
         self.slots.borrow_mut().retain(|address, slot| {
             let set = slot.cluster.endpoints();
             if !set.all().any(|endpoint| endpoint.address == *address) {
@@ -142,17 +182,13 @@ where
         });
     }
 
-    /// How many connections wait.
-    pub fn idle(&self) -> usize {
-        self.slots.borrow().values().map(|slot| slot.idle.len()).sum()
+    /// How many connections wait or are shared.
+    pub fn kept(&self) -> usize {
+        let idle: usize = self.slots.borrow().values().map(|slot| slot.idle.len()).sum();
+        idle + self.multiplexed.open()
     }
 
-    fn lease(
-        self: &Rc<Self>,
-        cluster: &Arc<Cluster>,
-        endpoint: &Arc<Endpoint>,
-        sender: http1::SendRequest<B>,
-    ) -> Lease<B> {
+    fn lease(self: &Rc<Self>, cluster: &Arc<Cluster>, endpoint: &Arc<Endpoint>, sender: Sender<B>) -> Lease<B> {
         let _load = endpoint.load.enter();
         Lease { pools: self.clone(), cluster: cluster.clone(), endpoint: endpoint.clone(), sender, _load }
     }
@@ -160,13 +196,20 @@ where
 
 impl<B> Taken<B>
 where
-    B: Body + 'static,
+    B: Body + Unpin + 'static,
     B::Data: Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
     /// Sends `request` and waits for the head of its response.
-    pub async fn send(mut self, request: Request<B>) -> Result<(Response<Incoming>, Lease<B>), SendFailure<B>> {
-        match self.lease.sender.try_send_request(request).await {
+    pub async fn send(mut self, mut request: Request<B>) -> Result<(Response<Incoming>, Lease<B>), SendFailure<B>> {
+        let sent = match &mut self.lease.sender {
+            Sender::Http1(sender) => sender.try_send_request(request).await,
+            Sender::Http2(shared) => {
+                to_http2(&mut request);
+                shared.sender.try_send_request(request).await
+            }
+        };
+        match sent {
             Ok(response) => Ok((response, self.lease)),
             Err(mut failure) => Err(SendFailure { unsent: failure.take_message(), error: failure.into_error() }),
         }
@@ -175,13 +218,15 @@ where
 
 impl<B> Lease<B>
 where
-    B: Body + 'static,
+    B: Body + Unpin + 'static,
     B::Data: Send,
     B::Error: Into<Box<dyn StdError + Send + Sync>>,
 {
-    /// Puts the connection back. Both messages have ended; a connection that is not ready for another closes.
+    /// Puts the connection back. Both messages have ended; a connection that is not ready for another closes. One that is
+    /// shared was never taken out.
     pub fn give_back(self) {
         let Self { pools, cluster, endpoint, sender, _load } = self;
+        let Sender::Http1(sender) = sender else { return };
         if !sender.is_ready() {
             return;
         }

@@ -53,6 +53,35 @@ async fn what_can_be_read_in_two_ways_is_refused() {
 }
 
 #[tokio::test]
+async fn a_pipelined_head_is_refused_like_a_first_one_or_read_in_one_way() {
+    let (address, _backend) = mirror().await;
+    let gateway = Gateway::new(&[address]);
+    let first = "POST /first HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\n\r\nabc";
+    let last = "GET /last HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
+    for fields in [
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        "Content-Length: +5\r\n",
+        "Content-Length: 5\r\nContent-Length: 6\r\n",
+        "Content_Length: 5\r\n",
+        "X : a\r\n",
+    ] {
+        let second = format!("POST /second HTTP/1.1\r\nHost: a.test\r\n{fields}\r\n0\r\n\r\n");
+        let response = gateway.raw(format!("{first}{second}{last}").as_bytes()).await;
+        let statuses: Vec<&str> = response.split("HTTP/1.1 ").skip(1).filter_map(|text| text.get(..3)).collect();
+        assert_eq!(statuses, ["200", "400"], "{fields:?}: {response}");
+        assert!(!response.contains("GET /last"), "{fields:?}: {response}");
+    }
+    let both = "POST /second HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n\
+                2\r\nhi\r\n0\r\n\r\n";
+    let response = gateway.raw(format!("{first}{both}{last}").as_bytes()).await;
+    let (_, second) = response.split_once("POST /second\n").unwrap();
+    assert!(second.contains("transfer-encoding: chunked\n") && second.contains("content: hi\n"), "{response}");
+    assert!(!second.contains("content-length: 4\n") && !second.contains("GET /last"), "{response}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
 async fn identity_fields_are_the_gateways_own() {
     let (address, _backend) = mirror().await;
     let gateway = Gateway::new(&[address]);

@@ -1,8 +1,6 @@
 //! A gateway before backends of the test's making, and a raw client.
 
-use crate::model::EnvironmentKey;
-use crate::proxy::gateway::{GatewayConfig, Running, bind_with};
-use crate::proxy::lookup::{Decision, Lookup};
+use crate::proxy::{GatewayConfig, Running, bind};
 use crate::routing::*;
 use crate::telemetry::access_log::{AccessLog, Sink};
 use bytes::Bytes;
@@ -10,7 +8,6 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full, combinators::BoxBody};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -20,79 +17,72 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub type Content = BoxBody<Bytes, Infallible>;
 
-/// A table by exact host.
-#[derive(Default)]
-pub struct Hosts {
-    pub rules: HashMap<String, Arc<Rule>>,
-    pub personal: HashMap<String, EnvironmentKey>,
-    pub notes: HashMap<EnvironmentKey, Arc<EnvironmentNote>>,
+/// An index of a cluster whose one class, integration, has hosts like `front{user}.int.test`.
+pub fn routes() -> Routes {
+    let mut routes = Routes::new("test".parse().unwrap());
+    let (name, pattern) = ("integration".parse().unwrap(), "front{user}.int.{domain}".parse().unwrap());
+    routes.set_classes([ClassHosts { name, pattern, created: 1 }]);
+    routes
 }
 
-impl Lookup for Hosts {
-    fn find(&self, request: &RequestView<'_>) -> Decision {
-        if let Some(rule) = self.rules.get(request.host) {
-            return if request.path.starts_with("/no-rule") { Decision::NoRule } else { Decision::Rule(rule.clone()) };
-        }
-        match self.personal.get(request.host) {
-            Some(key) => Decision::Personal(key.clone(), self.notes.get(key).cloned()),
-            None => Decision::NoHost,
-        }
-    }
-
-    fn environment(&self, key: &EnvironmentKey) -> Option<Arc<EnvironmentNote>> {
-        self.notes.get(key).cloned()
-    }
-}
-
-pub fn cluster(name: &str) -> Arc<Cluster> {
-    let name = ClusterName { namespace: "default".into(), service: name.into(), port: PortName::Number(80) };
-    Arc::new(Cluster::new(name, Protocol::Http1))
+/// All requests to the hosts of `claims` go to the service `name`.
+pub fn contribution(name: &str, claims: Claims, protocol: Protocol) -> Contribution {
+    let cluster = ClusterName { namespace: "default".into(), service: name.into(), port: PortName::Number(80) };
+    let backends = vec![BackendSpec::Service { cluster, slice_port: "http".into(), protocol, weight: 1 }];
+    let source = SourceKey { kind: SourceKind::Service, namespace: "default".into(), name: name.into() };
+    let rules = vec![RuleSpec { matcher: Matcher::any(), backends, timeouts: Timeouts::default() }];
+    Contribution { source, created: 0, claims, rules }
 }
 
 pub fn endpoint(address: SocketAddr) -> Endpoint {
     Endpoint { address, pod: Some("pod-1".into()), state: EndpointState::Ready, load: Arc::default() }
 }
 
-pub fn rule(cluster: &Arc<Cluster>, environment: Option<EnvironmentKey>) -> Arc<Rule> {
-    let source = SourceKey { kind: SourceKind::Service, namespace: "default".into(), name: "s".into() };
-    Arc::new(Rule {
-        name: RuleName { source, index: 0 },
-        matcher: Matcher::any(),
-        backends: [BackendRef { cluster: cluster.clone(), weight: 1 }].into(),
-        timeouts: Timeouts::default(),
-        environment,
-    })
-}
-
 /// A gateway whose host `a.test` leads to `cluster`.
 pub struct Gateway {
     pub running: Running,
+    pub table: Arc<Table>,
+    pub routes: Routes,
     pub cluster: Arc<Cluster>,
     pub log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Gateway {
+    /// With HTTP/1.1 to `endpoints`.
     pub fn new(endpoints: &[SocketAddr]) -> Self {
-        Self::with(endpoints, Hosts::default(), GatewayConfig::default(), None)
+        Self::with(endpoints, complete(routes()), GatewayConfig::default(), None)
     }
 
+    /// With HTTP/2 to `endpoints`.
+    pub fn h2c(endpoints: &[SocketAddr]) -> Self {
+        let mut routes = complete(routes());
+        routes.apply(contribution("a", a_test(), Protocol::H2c));
+        Self::with(endpoints, routes, GatewayConfig::default(), None)
+    }
+
+    /// With `routes`; unless they have the service `a`, it gets the host `a.test`.
     pub fn with(
         endpoints: &[SocketAddr],
-        mut hosts: Hosts,
+        mut routes: Routes,
         mut config: GatewayConfig,
         tls: Option<Arc<rustls::ServerConfig>>,
     ) -> Self {
-        let cluster = cluster("a");
+        if routes.snapshot().host("a.test").is_none() {
+            routes.apply(contribution("a", a_test(), Protocol::Http1));
+        }
+        let snapshot = routes.snapshot();
+        let cluster = cluster_of(&snapshot, "a.test");
         cluster.replace(endpoints.iter().copied().map(endpoint));
-        hosts.rules.entry("a.test".into()).or_insert_with(|| rule(&cluster, None));
+        let table = Arc::new(Table::default());
+        table.store(snapshot);
         let log = Arc::new(Mutex::new(Vec::new()));
         let local = SocketAddr::from(([127, 0, 0, 1], 0));
         config.http = Some(local);
         config.https = tls.as_ref().map(|_| local);
         config.workers = 1;
         let access_log = AccessLog::new(Sink::Test(log.clone())).unwrap();
-        let running = bind_with(config, Arc::new(hosts), tls, access_log).unwrap().start();
-        Self { running, cluster, log }
+        let running = bind(config, table.clone(), tls, access_log).unwrap().start();
+        Self { running, table, routes, cluster, log }
     }
 
     pub fn http(&self) -> SocketAddr {
@@ -126,6 +116,23 @@ impl Gateway {
     pub async fn stop(self) {
         within(self.running.shutdown(Duration::from_secs(5))).await.unwrap();
     }
+}
+
+fn a_test() -> Claims {
+    Claims::Named(vec![HostClaim::parse("a.test").unwrap()])
+}
+
+fn cluster_of(snapshot: &Snapshot, host: &str) -> Arc<Cluster> {
+    let (method, headers) = (http::Method::GET, http::HeaderMap::new());
+    match snapshot.find(&RequestView { host, path: "/", query: None, method: &method, headers: &headers }) {
+        Match::Rule(rule) => rule.backends[0].cluster.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub fn complete(mut routes: Routes) -> Routes {
+    routes.mark_complete();
+    routes
 }
 
 /// What should take no time at all gets twenty seconds, as the machine may be busy.

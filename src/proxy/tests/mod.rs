@@ -1,7 +1,9 @@
 //! The data plane as its clients and backends see it.
 
+mod deadlines;
 mod deploys;
 mod framing;
+mod h2c;
 mod harness;
 mod protocols;
 mod refusals;

@@ -79,7 +79,7 @@ async fn http2_by_prior_knowledge_becomes_http1() {
 async fn tls_offers_http2_and_binds_the_connection_to_its_host() {
     let (address, _backend) = mirror().await;
     let (server, mut client) = tls_config();
-    let gateway = Gateway::with(&[address], Hosts::default(), GatewayConfig::default(), Some(server));
+    let gateway = Gateway::with(&[address], complete(routes()), GatewayConfig::default(), Some(server));
     client.alpn_protocols = vec![b"h2".to_vec()];
     let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
     let stream = TcpStream::connect(gateway.running.addresses().https.unwrap()).await.unwrap();

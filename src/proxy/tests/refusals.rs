@@ -3,25 +3,24 @@
 use super::harness::*;
 use crate::model::EnvironmentKey;
 use crate::proxy::{GatewayConfig, ProxyError};
-use crate::routing::EnvironmentNote;
+use crate::routing::{Claims, EnvironmentNote, HostClaim, PathMatch, Protocol, Routes};
 use crate::telemetry::access_log::{AccessLog, Sink};
 use std::sync::Arc;
 
-fn hosts() -> Hosts {
-    let mut hosts = Hosts::default();
-    let crashing = EnvironmentKey::from_object_name("haimaz-integration").unwrap();
-    let missing = EnvironmentKey::from_object_name("haimaz-staging").unwrap();
-    let note = EnvironmentNote {
-        key: crashing.clone(),
-        ready: false,
-        reason: "CrashLoopBackOff".into(),
-        message: "exit code <1>".into(),
-    };
-    hosts.notes.insert(crashing.clone(), Arc::new(note));
-    hosts.personal.insert("crashing.test".into(), crashing.clone());
-    hosts.personal.insert("missing.test".into(), missing);
-    hosts.rules.insert("empty.test".into(), rule(&cluster("empty"), Some(crashing)));
-    hosts
+/// Two environments crash; the second one has a route, and no endpoint.
+fn crashing() -> Routes {
+    let mut routes = complete(routes());
+    for name in ["haimaz-integration", "anna-integration"] {
+        routes.set_environment(EnvironmentNote {
+            key: EnvironmentKey::from_object_name(name).unwrap(),
+            ready: false,
+            reason: "CrashLoopBackOff".into(),
+            message: "exit code <1>".into(),
+        });
+    }
+    let key = EnvironmentKey::from_object_name("anna-integration").unwrap();
+    routes.apply(contribution("anna-integration", Claims::Personal(key), Protocol::Http1));
+    routes
 }
 
 async fn ask(gateway: &Gateway, host: &str, accept: &str) -> String {
@@ -31,7 +30,7 @@ async fn ask(gateway: &Gateway, host: &str, accept: &str) -> String {
 
 #[tokio::test]
 async fn a_browser_gets_a_page_and_a_program_a_problem() {
-    let gateway = Gateway::with(&[], hosts(), GatewayConfig::default(), None);
+    let gateway = Gateway::with(&[], crashing(), GatewayConfig::default(), None);
     let page = ask(&gateway, "nobody.test", "text/html,*/*").await;
     assert!(page.starts_with("HTTP/1.1 404"), "{page}");
     assert!(page.contains("<!doctype html>") && page.contains("content-security-policy: default-src 'none'"), "{page}");
@@ -45,19 +44,50 @@ async fn a_browser_gets_a_page_and_a_program_a_problem() {
 
 #[tokio::test]
 async fn an_environment_that_cannot_answer_says_why() {
-    let gateway = Gateway::with(&[], hosts(), GatewayConfig::default(), None);
-    for host in ["crashing.test", "empty.test"] {
+    let gateway = Gateway::with(&[], crashing(), GatewayConfig::default(), None);
+    for host in ["fronthaimaz.int.test", "frontanna.int.test"] {
         let problem = ask(&gateway, host, "*/*").await;
         assert!(problem.starts_with("HTTP/1.1 503") && problem.contains("retry-after: 2"), "{problem}");
         assert!(problem.contains("\"reason\":\"CrashLoopBackOff\"") && problem.contains("exit code <1>"), "{problem}");
         let page = ask(&gateway, host, "text/html").await;
         assert!(page.contains("keeps crashing") && page.contains("exit code &lt;1&gt;"), "{page}");
     }
-    let missing = ask(&gateway, "missing.test", "text/html").await;
+    let missing = ask(&gateway, "frontbob.int.test", "text/html").await;
     assert!(missing.starts_with("HTTP/1.1 404"), "{missing}");
-    assert!(missing.contains("doorstep env deploy staging --user haimaz"), "{missing}");
+    assert!(missing.contains("doorstep env deploy integration --user bob"), "{missing}");
     let empty = ask(&gateway, "a.test", "*/*").await;
     assert!(empty.starts_with("HTTP/1.1 503") && empty.contains("\"code\":\"NoEndpoint\""), "{empty}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_path_that_no_rule_takes_is_told_from_a_host_that_nobody_has() {
+    let mut routes = complete(routes());
+    let claims = Claims::Named(vec![HostClaim::parse("b.test").unwrap()]);
+    let mut part = contribution("b", claims, Protocol::Http1);
+    part.rules[0].matcher.path = PathMatch::prefix("/api");
+    routes.apply(part);
+    let gateway = Gateway::with(&[], routes, GatewayConfig::default(), None);
+    let answer = ask(&gateway, "b.test", "*/*").await;
+    assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("\"code\":\"NoRule\""), "{answer}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn before_the_first_complete_table_nothing_is_said_not_to_exist() {
+    let mut gateway = Gateway::with(&[], routes(), GatewayConfig::default(), None);
+    for host in ["nobody.test", "frontbob.int.test"] {
+        let answer = ask(&gateway, host, "*/*").await;
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 1\r\n"), "{answer}");
+        assert!(answer.contains("\"code\":\"GatewayStarting\""), "{answer}");
+    }
+    let page = ask(&gateway, "nobody.test", "text/html").await;
+    assert!(page.contains("http-equiv=\"refresh\"") && page.contains("does not know all routes yet"), "{page}");
+    // A rule that is there already is used.
+    assert!(ask(&gateway, "a.test", "*/*").await.contains("\"code\":\"NoEndpoint\""));
+    gateway.routes.mark_complete();
+    gateway.routes.publish(&gateway.table);
+    assert!(ask(&gateway, "nobody.test", "*/*").await.starts_with("HTTP/1.1 404"));
     gateway.stop().await;
 }
 
