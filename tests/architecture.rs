@@ -1,6 +1,16 @@
 //! Who may know whom: reads the imports of every file under `src` and fails on a breach.
 //!
 //! `docs/architecture.md` says why. A new room needs a line in [`ROOMS`]; a new acquaintance is a decision, made here.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "a test fails by panicking"
+)]
 
 use std::collections::BTreeSet;
 use std::fs;

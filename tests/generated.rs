@@ -1,8 +1,16 @@
 //! Generated files are what their source makes of them now.
 //!
 //! `DOORSTEP_UPDATE=1 cargo test --test generated` writes them anew.
-
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test ends where something is wrong")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "a test fails by panicking"
+)]
 
 use std::path::Path;
 

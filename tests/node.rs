@@ -2,6 +2,16 @@
 //!
 //! Two tests here are roles: started again as a process of their own, this binary serves HTTP, or is a whole node that
 //! another test kills.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "a test fails by panicking"
+)]
 
 use std::{
     collections::BTreeSet,

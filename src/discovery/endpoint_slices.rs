@@ -76,7 +76,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn slice(endpoints: serde_json::Value) -> EndpointSlice {
+    fn slice(endpoints: &serde_json::Value) -> EndpointSlice {
         serde_json::from_value(json!({
             "metadata": {"name": "a-x", "namespace": "default", "labels": {"kubernetes.io/service-name": "a"}},
             "addressType": "IPv4",
@@ -96,7 +96,7 @@ mod tests {
             (json!({"ready": false}), EndpointState::NotReady),
         ];
         for (conditions, expected) in conditions {
-            let one = slice(json!([{"addresses": ["10.0.0.1"], "conditions": conditions}]));
+            let one = slice(&json!([{"addresses": ["10.0.0.1"], "conditions": conditions}]));
             let (translated, _) = translate(&one, EndpointPolicy::default());
             assert_eq!(translated.unwrap().addresses[0].state, expected);
         }
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn a_bad_address_loses_only_itself() {
         let mixed =
-            slice(json!([{"addresses": ["169.254.169.254"]}, {"addresses": ["10.0.0.1"]}, {"addresses": ["x"]}]));
+            slice(&json!([{"addresses": ["169.254.169.254"]}, {"addresses": ["10.0.0.1"]}, {"addresses": ["x"]}]));
         let (translated, problems) = translate(&mixed, EndpointPolicy::default());
         assert_eq!((translated.unwrap().addresses.len(), problems.len()), (1, 2));
     }

@@ -138,8 +138,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn service(name: &str, metadata: serde_json::Value, spec: serde_json::Value) -> Service {
-        let mut metadata = metadata;
+    fn service(name: &str, mut metadata: serde_json::Value, spec: &serde_json::Value) -> Service {
         metadata["name"] = name.into();
         metadata["namespace"] = "default".into();
         serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
@@ -158,37 +157,37 @@ mod tests {
     #[test]
     fn a_personal_service_has_its_labels_in_its_name() {
         let labels = json!({"labels": {"doorstep.dev/user": "haimaz", "doorstep.dev/class": "integration"}});
-        let (own, _) = translate(&service("haimaz-integration", labels.clone(), ports()));
+        let (own, _) = translate(&service("haimaz-integration", labels.clone(), &ports()));
         let own = own.unwrap();
         assert!(matches!(&own.claims, Claims::Personal(key) if key.object_name() == "haimaz-integration"));
         assert!(
             matches!(&own.rules[0].backends[0], BackendSpec::Service { protocol: Protocol::H2c, slice_port, .. } if &**slice_port == "http")
         );
-        assert!(refusal(&service("thief", labels, ports())).contains("whose Service has the name haimaz-integration"));
+        assert!(refusal(&service("thief", labels, &ports())).contains("whose Service has the name haimaz-integration"));
         let half = json!({"labels": {"doorstep.dev/user": "haimaz"}});
-        assert!(refusal(&service("haimaz-integration", half, ports())).contains("only one of the labels"));
+        assert!(refusal(&service("haimaz-integration", half, &ports())).contains("only one of the labels"));
         let foreign = json!({"labels": {"doorstep.dev/user": "a-b", "doorstep.dev/class": "integration"}});
-        assert!(refusal(&service("a-b-integration", foreign, ports())).contains("no hyphen"));
+        assert!(refusal(&service("a-b-integration", foreign, &ports())).contains("no hyphen"));
     }
 
     #[test]
     fn a_shared_service_loses_only_the_hosts_that_are_none() {
         let hosts = json!({"annotations": {"doorstep.dev/host": "dg.example.com, *.dg.example.com, -bad", "doorstep.dev/port": "9000"}});
-        let (contribution, problems) = translate(&service("dg", hosts, ports()));
+        let (contribution, problems) = translate(&service("dg", hosts, &ports()));
         let Claims::Named(claims) = contribution.unwrap().claims else { panic!("named") };
         assert_eq!((claims.len(), problems.len()), (2, 1));
         let port = json!({"annotations": {"doorstep.dev/host": "a.test", "doorstep.dev/port": "nope"}});
-        assert!(refusal(&service("dg", port, ports())).contains("it has admin, http"));
+        assert!(refusal(&service("dg", port, &ports())).contains("it has admin, http"));
         let external = json!({"type": "ExternalName", "externalName": "metadata.google.internal"});
         let host = json!({"annotations": {"doorstep.dev/host": "a.test"}});
-        assert!(refusal(&service("dg", host, external)).contains("ExternalName"));
+        assert!(refusal(&service("dg", host, &external)).contains("ExternalName"));
         let long = json!({"annotations": {"doorstep.dev/host": "x".repeat(65_536)}});
-        assert!(refusal(&service("dg", long, ports())).len() < 300);
+        assert!(refusal(&service("dg", long, &ports())).len() < 300);
     }
 
     #[test]
     fn other_services_are_none_of_our_business() {
-        let (contribution, problems) = translate(&service("kubernetes", json!({}), ports()));
+        let (contribution, problems) = translate(&service("kubernetes", json!({}), &ports()));
         assert!(contribution.is_none() && problems.is_empty());
     }
 }

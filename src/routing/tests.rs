@@ -295,7 +295,8 @@ fn oracle(contributions: &[Contribution], request: &RequestView<'_>) -> Option<(
         Claims::Personal(_) => Vec::new(),
     };
     let widest = contributions.iter().flat_map(claims).filter_map(|claim| takes(&claim)).max()?;
-    let mut best: Option<((bool, u8, usize, bool, usize, usize), i64, SourceKey, usize)> = None;
+    type Candidate = ((u8, usize, bool, usize, usize), i64, SourceKey, usize);
+    let mut best: Option<Candidate> = None;
     for one in contributions.iter().filter(|c| claims(c).iter().any(|claim| takes(claim) == Some(widest))) {
         for (index, spec) in one.rules.iter().enumerate().filter(|(_, spec)| spec.matcher.mismatch(request).is_none()) {
             let m = &spec.matcher;
@@ -304,7 +305,7 @@ fn oracle(contributions: &[Contribution], request: &RequestView<'_>) -> Option<(
                 PathMatch::Regex(regex) => (1, regex.as_str().len()),
                 PathMatch::Prefix(path) => (0, path.len()),
             };
-            let rank = (true, kind, length, m.method.is_some(), m.headers.len(), m.query.len());
+            let rank = (kind, length, m.method.is_some(), m.headers.len(), m.query.len());
             let candidate = (rank, one.created, one.source.clone(), index);
             let better = best.as_ref().is_none_or(|b| {
                 candidate.0 > b.0 || (candidate.0 == b.0 && (candidate.1, &candidate.2, candidate.3) < (b.1, &b.2, b.3))

@@ -335,11 +335,11 @@ mod tests {
         let (good, bad) = (State::Ended(ended(0)), State::Ended(ended(1)));
         let waiting = State::waiting("ContainerCreating");
         assert_eq!(phase(&[waiting, running.clone()], "Always"), "Pending");
-        assert_eq!(phase(&[running.clone()], "Always"), "Running");
+        assert_eq!(phase(std::slice::from_ref(&running), "Always"), "Running");
         assert_eq!(phase(&[good.clone(), running], "Never"), "Running");
-        assert_eq!(phase(&[good.clone()], "Always"), "Running");
-        assert_eq!(phase(&[good.clone()], "OnFailure"), "Succeeded");
-        assert_eq!(phase(&[bad.clone()], "OnFailure"), "Running");
+        assert_eq!(phase(std::slice::from_ref(&good), "Always"), "Running");
+        assert_eq!(phase(std::slice::from_ref(&good), "OnFailure"), "Succeeded");
+        assert_eq!(phase(std::slice::from_ref(&bad), "OnFailure"), "Running");
         assert_eq!(phase(&[good, bad], "Never"), "Failed");
     }
 

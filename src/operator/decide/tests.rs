@@ -70,6 +70,7 @@ fn a_terminating_pod_is_not_current() {
 #[test]
 fn no_step_of_a_rollout_is_ready() {
     let (old, new) = (pod("old", "aa", &ready()), pod("new", "bb", &ready()));
+    let both_ready = [old.clone(), new];
     let starting =
         pod("new", "bb", &with(container(json!({"waiting": {"reason": "ContainerCreating"}}), json!({}), 0)));
     let mut behind = deployment(1, 1, 1);
@@ -86,7 +87,7 @@ fn no_step_of_a_rollout_is_ready() {
         ("not applied", Some(&other), std::slice::from_ref(&old), "Creating"),
         ("no new pod", Some(&one), std::slice::from_ref(&old), "RollingOut"),
         ("new pod starts", Some(&both), &[old.clone(), starting.clone()], "RollingOut"),
-        ("both ready", Some(&both), &[old, new], "RollingOut"),
+        ("both ready", Some(&both), &both_ready, "RollingOut"),
         ("the first pod starts", Some(&fresh), &[starting], "Starting"),
     ];
     for (step, deployment, pods, reason) in steps {
