@@ -34,7 +34,7 @@ use futures::TryStreamExt;
 use k8s_openapi::api::core::v1::{ContainerStatus, Event, Pod};
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, ListParams, PostParams},
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
 };
 use nix::{
     sys::signal::{Signal, kill},
@@ -280,6 +280,43 @@ async fn a_process_that_ignores_the_signal_is_killed_after_its_grace_with_its_da
     cluster.delete("deaf").await;
     assert!(asked.elapsed() >= Duration::from_secs(1), "it had its grace");
     assert_eq!(processes(&of_pod(&pod)), BTreeSet::new());
+    cluster.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_node_said_of_its_pods_is_taken_back_before_the_next_one_has_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let authority = Authority::load_or_create(folder.path()).unwrap();
+    let config = ApiConfig { data_dir: folder.path().to_owned(), listen: None, allow_loopback_endpoints: true };
+    let server = ApiServer::open(config, &authority).await.unwrap();
+    let pods: Api<Pod> = Api::default_namespaced(server.client());
+    let mut container = shell("exec sleep 600");
+    container["readinessProbe"] = json!({"exec": {"command": ["false"]}});
+    let pod = json!({"metadata": {"name": "left"}, "spec": {"nodeName": "here", "containers": [container]}});
+    pods.create(&PostParams::default(), &serde_json::from_value(pod).unwrap()).await.unwrap();
+    let at = "2026-01-01T00:00:00Z";
+    let ready = json!({"status": {"phase": "Running", "podIP": "127.99.1.2",
+        "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": at}],
+        "containerStatuses": [{"name": "main", "image": "none", "imageID": "", "ready": true, "restartCount": 4,
+            "state": {"running": {"startedAt": at}}}]}});
+    pods.patch_status("left", &PatchParams::default(), &Patch::Merge(ready)).await.unwrap();
+    assert!(is_ready(&pods.get("left").await.unwrap()));
+
+    let config = NodeConfig {
+        name: "here".to_owned(),
+        data_dir: folder.path().to_owned(),
+        executable: env!("CARGO_BIN_EXE_doorstep").into(),
+        addresses: AddressPool::default(),
+        backoff: BackoffConfig { initial: Duration::from_millis(100), max: Duration::from_secs(2) },
+    };
+    let node = node::start(server.client(), config).await.unwrap();
+    let pod = pods.get("left").await.unwrap();
+    assert!(!is_ready(&pod), "{}", shown(Some(&pod)));
+    let container = first(&pod).unwrap();
+    assert!(!container.ready && container.restart_count >= 4, "{}", shown(Some(&pod)));
+    assert!(container.last_state.as_ref().unwrap().terminated.is_some(), "its history stays");
+    let cluster = Cluster { server, node, pods };
+    cluster.until("left", "running again", |pod| first(pod).unwrap().restart_count == 5).await;
     cluster.stop().await;
 }
 

@@ -105,6 +105,9 @@ pub async fn build(options: UpOptions) -> Result<Up> {
     let cluster = open_cluster(&path, options.kube, &authority).await?;
     let client = cluster.client();
     let (node, controllers, controllers_end) = start_cluster(&cluster, &path).await?;
+    // An earlier run that was killed still calls its environments ready. Nobody is to read that: the ports come after.
+    operator::take_back_ready(client.clone()).await.context("the environments' statuses cannot be written")?;
+    cluster.serve();
     operator::install_shipped(client.clone()).await.context("the shipped classes cannot be installed")?;
 
     let bound = gateway.addresses();

@@ -15,6 +15,7 @@ mod queue;
 mod reconcile;
 mod render;
 mod report;
+mod restart;
 mod revisions;
 mod shipped;
 mod status;
@@ -22,6 +23,7 @@ mod watch;
 mod workload;
 mod world;
 
+pub use restart::take_back_ready;
 pub use shipped::{InstallError, SHIPPED, install_shipped};
 pub use workload::Workload;
 

@@ -208,7 +208,12 @@ impl Reconciler {
         refusal: &Refusal,
     ) -> Result<(), kube::Error> {
         let answering = self.world.pods.all(id).iter().filter(|pod| super::pods::trouble(pod).is_none()).count();
-        let still = (answering > 0).then_some("what was deployed before goes on");
+        // The host comes from the class: without it, nobody reaches the pods.
+        let still = match refusal.reason {
+            "ClassNotFound" => "what was deployed before runs on, and no host leads to it",
+            _ => "what was deployed before goes on",
+        };
+        let still = (answering > 0).then_some(still);
         self.conclude(id, environment, &Decision::refused(refusal, still), None).await
     }
 

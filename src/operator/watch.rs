@@ -91,14 +91,15 @@ async fn environments_or_owned<K>(
         }
         Event::Apply(object) => {
             if let Some(id) = identify(&object) {
-                index.insert(&id, Arc::new(slim(object)));
-                reconciler.queue.push(id);
+                // One whose labels were changed is missed by the environment that they named before.
+                let missed = index.insert(&id, Arc::new(slim(object)));
+                missed.into_iter().chain([id]).for_each(|id| reconciler.queue.push(id));
             }
         }
         Event::Delete(object) => {
             if let Some(id) = identify(&object) {
-                index.remove(&id, &object);
-                reconciler.queue.push(id);
+                let missed = index.remove(&id, &object);
+                missed.into_iter().chain([id]).for_each(|id| reconciler.queue.push(id));
             }
         }
     })

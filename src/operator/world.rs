@@ -65,65 +65,97 @@ type Objects<K> = HashMap<EnvironmentId, BTreeMap<String, Arc<K>>>;
 /// versions is passed over.
 #[derive(Debug)]
 pub struct Index<K> {
-    objects: RwLock<Objects<K>>,
+    known: RwLock<Known<K>>,
 }
 
-impl<K> Default for Index<K> {
+#[derive(Debug)]
+struct Known<K> {
+    objects: Objects<K>,
+    /// With which environment an object is, by its uid: its labels may be changed, and then tell of another one.
+    homes: HashMap<String, EnvironmentId>,
+}
+
+impl<K> Default for Known<K> {
     fn default() -> Self {
-        Self { objects: RwLock::default() }
+        Self { objects: HashMap::new(), homes: HashMap::new() }
     }
 }
 
-impl<K: ResourceExt> Index<K> {
-    /// Puts `object` in, unless a newer version of it is there.
-    pub fn insert(&self, id: &EnvironmentId, object: Arc<K>) {
-        let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
-        let place = objects.entry(id.clone()).or_default();
-        let name = object.name_any();
-        if place.get(&name).is_none_or(|known| !is_older(&*object, &**known)) {
-            place.insert(name, object);
-        }
-    }
-
-    /// Takes `object` out, unless a newer one of its name has come in its place.
-    pub fn remove(&self, id: &EnvironmentId, object: &K) {
-        let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
-        let Some(place) = objects.get_mut(id) else { return };
+impl<K: ResourceExt> Known<K> {
+    /// Takes the object out of `home`, if it is the one known there by its name.
+    fn take(&mut self, home: &EnvironmentId, object: &K) {
+        let Some(place) = self.objects.get_mut(home) else { return };
         let name = object.name_any();
         if place.get(&name).is_some_and(|known| known.uid() == object.uid()) {
             place.remove(&name);
         }
         if place.is_empty() {
-            objects.remove(id);
+            self.objects.remove(home);
         }
+    }
+}
+
+impl<K> Default for Index<K> {
+    fn default() -> Self {
+        Self { known: RwLock::default() }
+    }
+}
+
+impl<K: ResourceExt> Index<K> {
+    /// Puts `object` in, unless a newer version of it is there. Returns the other environment that it was with until now.
+    pub fn insert(&self, id: &EnvironmentId, object: Arc<K>) -> Option<EnvironmentId> {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let (name, uid) = (object.name_any(), object.uid());
+        let home = uid.as_ref().and_then(|uid| known.homes.get(uid)).unwrap_or(id).clone();
+        let there = known.objects.get(&home).and_then(|place| place.get(&name));
+        if there.is_some_and(|there| is_older(&*object, &**there)) {
+            return None;
+        }
+        let moved = (home != *id).then_some(home);
+        if let Some(home) = &moved {
+            known.take(home, &object);
+        }
+        known.homes.extend(uid.map(|uid| (uid, id.clone())));
+        known.objects.entry(id.clone()).or_default().insert(name, object);
+        moved
+    }
+
+    /// Takes `object` out, unless a newer one of its name has come in its place. Returns the other environment that it was
+    /// with.
+    pub fn remove(&self, id: &EnvironmentId, object: &K) -> Option<EnvironmentId> {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let home = object.uid().and_then(|uid| known.homes.remove(&uid)).unwrap_or_else(|| id.clone());
+        known.take(&home, object);
+        (home != *id).then_some(home)
     }
 
     /// Puts a complete list in the place of all that was known. Returns every environment that was or is concerned.
     pub fn replace(&self, listed: Vec<(EnvironmentId, Arc<K>)>) -> HashSet<EnvironmentId> {
-        let mut fresh: Objects<K> = HashMap::new();
+        let mut fresh = Known::default();
         for (id, object) in listed {
-            fresh.entry(id).or_default().insert(object.name_any(), object);
+            fresh.homes.extend(object.uid().map(|uid| (uid, id.clone())));
+            fresh.objects.entry(id).or_default().insert(object.name_any(), object);
         }
-        let mut objects = self.objects.write().unwrap_or_else(PoisonError::into_inner);
-        let concerned = objects.keys().chain(fresh.keys()).cloned().collect();
-        *objects = fresh;
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let concerned = known.objects.keys().chain(fresh.objects.keys()).cloned().collect();
+        *known = fresh;
         concerned
     }
 
     /// The object `name` of an environment.
     pub fn one(&self, id: &EnvironmentId, name: &str) -> Option<Arc<K>> {
-        self.objects.read().unwrap_or_else(PoisonError::into_inner).get(id)?.get(name).cloned()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).objects.get(id)?.get(name).cloned()
     }
 
     /// All objects of an environment, by name.
     pub fn all(&self, id: &EnvironmentId) -> Vec<Arc<K>> {
-        let objects = self.objects.read().unwrap_or_else(PoisonError::into_inner);
-        objects.get(id).map(|found| found.values().cloned().collect()).unwrap_or_default()
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.objects.get(id).map(|found| found.values().cloned().collect()).unwrap_or_default()
     }
 
     /// The environments that have an object.
     pub fn ids(&self) -> Vec<EnvironmentId> {
-        self.objects.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).objects.keys().cloned().collect()
     }
 }
 
@@ -156,6 +188,21 @@ mod tests {
         index.remove(&id, &pod("p", "1", "12"));
         assert!(index.one(&id, "p").is_some(), "the deletion was of the one before");
         index.remove(&id, &pod("p", "2", "13"));
+        assert!(index.ids().is_empty());
+    }
+
+    #[test]
+    fn an_object_whose_labels_were_changed_is_missed_where_it_was() {
+        let (index, from, to) =
+            (Index::default(), EnvironmentId::new("default", "a-x"), EnvironmentId::new("default", "z-x"));
+        index.insert(&from, pod("p", "1", "10"));
+        assert_eq!(index.insert(&to, pod("p", "1", "11")), Some(from.clone()));
+        assert!(index.one(&from, "p").is_none() && index.one(&to, "p").is_some());
+        // It is put right again, and what the watch still tells of the wrong labels comes late.
+        assert_eq!(index.insert(&from, pod("p", "1", "12")), Some(to.clone()));
+        assert_eq!(index.insert(&to, pod("p", "1", "11")), None);
+        assert!(index.one(&from, "p").is_some() && index.one(&to, "p").is_none());
+        assert_eq!(index.remove(&to, &pod("p", "1", "13")), Some(from.clone()));
         assert!(index.ids().is_empty());
     }
 

@@ -78,11 +78,9 @@ impl Bound {
     }
 
     /// Serves until the API closes; every connection is a task that `connections` knows.
-    pub(super) fn start(self, api: Arc<Api>, connections: &TaskTracker) -> SocketAddr {
-        let address = self.address;
+    pub(super) fn start(self, api: Arc<Api>, connections: &TaskTracker) {
         let tracker = connections.clone();
         connections.spawn(async move { self.accept(&api, &tracker).await });
-        address
     }
 
     async fn accept(self, api: &Arc<Api>, connections: &TaskTracker) {

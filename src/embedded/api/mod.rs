@@ -44,7 +44,7 @@ use crate::tls::Authority;
 use service::{Api, InProcess};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use store::Store;
 use tokio_util::sync::CancellationToken;
@@ -65,13 +65,15 @@ pub struct ApiConfig {
 pub struct ApiServer {
     api: Arc<Api>,
     address: Option<SocketAddr>,
+    /// Bound, and not served yet.
+    port: Mutex<Option<listener::Bound>>,
     kubeconfig: PathBuf,
     connections: TaskTracker,
 }
 
 impl ApiServer {
     /// Opens the store, makes the first namespaces and our definitions, binds the port and writes the kubeconfig
-    /// (mode 0600: it holds the token).
+    /// (mode 0600: it holds the token). Who connects to the port waits until [`serve`](Self::serve).
     pub async fn open(config: ApiConfig, authority: &Authority) -> Result<Self, EmbeddedError> {
         let folder = &config.data_dir;
         std::fs::create_dir_all(folder)
@@ -89,17 +91,25 @@ impl ApiServer {
         first_objects::ensure(&api).await?;
         namespaces::resume(&api);
         let kubeconfig = folder.join("kubeconfig");
-        let connections = TaskTracker::new();
-        let address = match config.listen {
+        let port = match config.listen {
             Some(address) => {
                 let access = kubeconfig::Access::load_or_create(folder)?;
                 let bound = listener::bind(address, authority, &access).await?;
                 access.write(&kubeconfig, bound.address(), authority.certificate_pem())?;
-                Some(bound.start(api.clone(), &connections))
+                Some(bound)
             }
             None => None,
         };
-        Ok(Self { api, address, kubeconfig, connections })
+        let address = port.as_ref().map(listener::Bound::address);
+        Ok(Self { api, address, port: Mutex::new(port), kubeconfig, connections: TaskTracker::new() })
+    }
+
+    /// Serves the TLS port, once what an earlier run left in the store tells the truth again.
+    pub fn serve(&self) {
+        let port = self.port.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(bound) = port {
+            bound.start(self.api.clone(), &self.connections);
+        }
     }
 
     /// A client in this process, without a socket; its default namespace is `default`.

@@ -130,7 +130,8 @@ impl<'a> Life<'a> {
             view.ready = !has_startup && !has_readiness;
             view.state = State::Running { pid, since };
         });
-        self.context.events.tell(Some(&self.container.name), "Started", "Started the container's process");
+        let message = format!("Started the process of container {}", self.container.name);
+        self.context.events.tell(Some(&self.container.name), "Started", &message);
         let _counted = self.context.node.usage.track(self.context.key(&self.container.name), process.shim);
         let exit = self.attend(&mut process, target).await;
         Ok(Run { exit, pid, since, length: began.elapsed() })

@@ -13,6 +13,7 @@
 
 mod binding;
 mod container;
+mod earlier;
 mod env;
 mod events;
 mod log_reader;
@@ -133,7 +134,7 @@ impl Shared {
 }
 
 /// Registers the node and runs the pods that are bound to it. What an earlier run with the same data folder left over is
-/// ended first.
+/// ended first, and what it said of its pods is taken back: when this returns, no pod here is called ready.
 ///
 /// # Errors
 /// When its folder cannot be used or its Node object cannot be written.
@@ -148,6 +149,7 @@ pub async fn start(client: kube::Client, mut config: NodeConfig) -> Result<Arc<N
     register::register(&client, &config.name, host_address)
         .await
         .map_err(|source| NodeError::Register { name: config.name.clone(), source: Box::new(source) })?;
+    earlier::take_back(&client, &config.name, host_address).await;
     let spawner = Arc::new(Spawner::new(config.executable.clone()).map_err(NodeError::Spawner)?);
     let shared = Arc::new(Shared {
         events: Events::new(client.clone(), config.name.clone()),

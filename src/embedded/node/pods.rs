@@ -225,6 +225,6 @@ impl Pods {
 }
 
 /// The address that a pod's status names.
-fn address(pod: &Pod) -> Option<IpAddr> {
+pub(super) fn address(pod: &Pod) -> Option<IpAddr> {
     pod.status.as_ref()?.pod_ip.as_deref()?.parse().ok()
 }

@@ -26,7 +26,9 @@ async fn open(folder: &Path) -> ApiServer {
     let authority = Authority::load_or_create(folder).unwrap();
     let listen = Some("127.0.0.1:0".parse().unwrap());
     let config = ApiConfig { data_dir: folder.to_owned(), listen, allow_loopback_endpoints: true };
-    ApiServer::open(config, &authority).await.unwrap()
+    let server = ApiServer::open(config, &authority).await.unwrap();
+    server.serve();
+    server
 }
 
 fn config_map(name: &str) -> ConfigMap {

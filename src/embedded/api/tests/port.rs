@@ -59,3 +59,22 @@ async fn a_kind_is_found_by_discovery() {
     assert_eq!(resource.plural, "environments");
     assert_eq!(capabilities.scope, kube::discovery::Scope::Namespaced);
 }
+
+#[tokio::test]
+async fn the_second_openapi_version_has_a_protobuf_form_that_knows_no_kind() {
+    let cluster = cluster().await;
+    let media = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    let call = async |accept: &str| {
+        let request =
+            http::Request::get("/openapi/v2").header("accept", accept).body(kube::client::Body::empty()).unwrap();
+        cluster.server.client().send(request).await.unwrap()
+    };
+    let answer = call(media).await;
+    assert_eq!(answer.status(), 200);
+    assert_eq!(
+        answer.headers()["content-type"],
+        "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+        "the subtype without an @, which Go's parser of media types refuses"
+    );
+    assert_eq!(call("image/png").await.status(), 406);
+}

@@ -146,7 +146,8 @@ fn progress(
                 seen.now,
             );
         }
-    } else if time_left(seen, conditions).is_some_and(|left| left.is_zero()) {
+    } else if reason != NEW_AVAILABLE && time_left(seen, conditions).is_some_and(|left| left.is_zero()) {
+        // The time of a rollout that is done says nothing of the next one.
         let message = format!("{subject} has timed out progressing.");
         put(conditions, PROGRESSING, ("False", DEADLINE_EXCEEDED, message), seen.now);
     }

@@ -173,3 +173,23 @@ fn a_rollout_without_progress_exceeds_its_deadline() {
     assert_eq!(world.reason("Progressing"), "ProgressDeadlineExceeded");
     world.roll_out();
 }
+
+#[test]
+fn the_age_of_the_rollout_before_does_not_count_against_the_deadline() {
+    let mut world = World::new(&json!({}), 1);
+    world.roll_out();
+    let done = world.deployment.status.clone();
+    world.second += 3600;
+    world.image("2");
+    world.look(false);
+    // The status of the look that made the set was not written: somebody changed the Deployment at that moment.
+    world.deployment.status = done;
+    world.sets.iter_mut().for_each(|set| {
+        let replicas = 1;
+        Arc::make_mut(set).status = Some(ReplicaSetStatus { replicas, ..ReplicaSetStatus::default() });
+    });
+    world.look(false);
+    world.look(false);
+    assert_ne!(world.reason("Progressing"), "ProgressDeadlineExceeded");
+    world.roll_out();
+}
