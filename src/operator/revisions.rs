@@ -54,7 +54,7 @@ impl Reconciler {
         known.push(written);
         for old in known.iter().take(known.len().saturating_sub(KEPT)) {
             match api.delete(&old.name_any(), &DeleteParams::background()).await {
-                Ok(_) => self.world.revisions.remove(id, old),
+                Ok(_) => drop(self.world.revisions.remove(old)),
                 Err(error) => {
                     tracing::debug!(revision = old.name_any(), %error, "an old revision could not be removed");
                 }

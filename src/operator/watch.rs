@@ -96,11 +96,10 @@ async fn environments_or_owned<K>(
                 missed.into_iter().chain([id]).for_each(|id| reconciler.queue.push(id));
             }
         }
+        // Also of one that lost its labels: it is no more among those that the watch is for.
         Event::Delete(object) => {
-            if let Some(id) = identify(&object) {
-                let missed = index.remove(&id, &object);
-                missed.into_iter().chain([id]).for_each(|id| reconciler.queue.push(id));
-            }
+            let missed = index.remove(&object);
+            missed.into_iter().chain(identify(&object)).for_each(|id| reconciler.queue.push(id));
         }
     })
     .await;

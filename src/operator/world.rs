@@ -120,13 +120,13 @@ impl<K: ResourceExt> Index<K> {
         moved
     }
 
-    /// Takes `object` out, unless a newer one of its name has come in its place. Returns the other environment that it was
-    /// with.
-    pub fn remove(&self, id: &EnvironmentId, object: &K) -> Option<EnvironmentId> {
+    /// Takes `object` out, unless a newer one of its name has come in its place. Returns the environment that it was with:
+    /// its labels may tell of another one by now, or of none.
+    pub fn remove(&self, object: &K) -> Option<EnvironmentId> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let home = object.uid().and_then(|uid| known.homes.remove(&uid)).unwrap_or_else(|| id.clone());
+        let home = known.homes.remove(&object.uid()?)?;
         known.take(&home, object);
-        (home != *id).then_some(home)
+        Some(home)
     }
 
     /// Puts a complete list in the place of all that was known. Returns every environment that was or is concerned.
@@ -185,9 +185,9 @@ mod tests {
         index.insert(&id, pod("p", "1", "9"));
         assert_eq!(index.one(&id, "p").unwrap().resource_version().as_deref(), Some("10"));
         index.insert(&id, pod("p", "2", "11"));
-        index.remove(&id, &pod("p", "1", "12"));
+        index.remove(&pod("p", "1", "12"));
         assert!(index.one(&id, "p").is_some(), "the deletion was of the one before");
-        index.remove(&id, &pod("p", "2", "13"));
+        index.remove(&pod("p", "2", "13"));
         assert!(index.ids().is_empty());
     }
 
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!(index.insert(&from, pod("p", "1", "12")), Some(to.clone()));
         assert_eq!(index.insert(&to, pod("p", "1", "11")), None);
         assert!(index.one(&from, "p").is_some() && index.one(&to, "p").is_none());
-        assert_eq!(index.remove(&to, &pod("p", "1", "13")), Some(from.clone()));
+        assert_eq!(index.remove(&pod("p", "1", "13")), Some(from.clone()));
         assert!(index.ids().is_empty());
     }
 
