@@ -7,7 +7,7 @@ use crate::model::Hostname;
 use crate::telemetry::access_log::Sink;
 use crate::telemetry::{health, logs, recorder};
 use crate::tls::Authority;
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -129,12 +129,12 @@ pub(super) async fn client(access: &ClusterAccess) -> Result<Option<kube::Client
         )?,
         ClusterAccess::Kubeconfig(path) => {
             let shown = path.display();
-            let kubeconfig = kube::config::Kubeconfig::read_from(path)
-                .with_context(|| format!("the kubeconfig {shown} cannot be used"))?;
+            // These errors tell their own sources, so they are taken as texts.
+            let wrong =
+                |error: kube::config::KubeconfigError| anyhow!("the kubeconfig {shown} cannot be used: {error}");
+            let kubeconfig = kube::config::Kubeconfig::read_from(path).map_err(wrong)?;
             let options = kube::config::KubeConfigOptions::default();
-            kube::Config::from_custom_kubeconfig(kubeconfig, &options)
-                .await
-                .with_context(|| format!("the kubeconfig {shown} cannot be used"))?
+            kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(wrong)?
         }
     };
     Ok(Some(kube::Client::try_from(config).context("no client of the cluster could be made")?))

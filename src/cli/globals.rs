@@ -13,8 +13,9 @@ const DEFAULT_SERVER: &str = "http://127.0.0.1:8081";
 #[derive(Debug, Clone, Args)]
 pub(super) struct Globals {
     /// The data folder [default: $XDG_DATA_HOME/doorstep or ~/.local/share/doorstep]
-    #[arg(long, global = true, env = "DOORSTEP_DATA", value_name = "DIR")]
-    data: Option<PathBuf>,
+    // An empty variable counts as none, which clap's parser of paths would not have.
+    #[arg(long, global = true, env = "DOORSTEP_DATA", value_name = "DIR", value_parser = clap::value_parser!(std::ffi::OsString))]
+    data: Option<std::ffi::OsString>,
     /// The manager to talk to [default: the one of the data folder]
     #[arg(long, global = true, env = "DOORSTEP_SERVER", value_name = "URL")]
     server: Option<String>,
@@ -30,7 +31,7 @@ pub fn default_data_folder() -> Option<PathBuf> {
 impl Globals {
     /// The data folder.
     pub(super) fn data(&self) -> Result<PathBuf, Failure> {
-        let given = self.data.clone().filter(|path| !path.as_os_str().is_empty());
+        let given = self.data.clone().filter(|path| !path.is_empty()).map(PathBuf::from);
         given.or_else(default_data_folder).ok_or_else(|| {
             Failure::usage("there is no data folder, as neither HOME nor XDG_DATA_HOME is set; give one with --data")
         })
@@ -91,7 +92,7 @@ mod tests {
     use super::*;
 
     fn globals(data: &std::path::Path, server: Option<&str>) -> Globals {
-        Globals { data: Some(data.to_owned()), server: server.map(str::to_owned) }
+        Globals { data: Some(data.into()), server: server.map(str::to_owned) }
     }
 
     #[test]

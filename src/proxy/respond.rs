@@ -117,7 +117,7 @@ fn proxy_status(refusal: &Refusal, detail: &str) -> String {
 /// A problem of RFC 9457.
 fn problem(refusal: &Refusal, detail: &str, record: &Record) -> String {
     let mut problem = serde_json::json!({
-        "type": format!("https://doorstep.dev/problems/{}", refusal.code()),
+        "type": format!("urn:doorstep:problem:{}", refusal.code()),
         "title": refusal.title(),
         "status": refusal.status().as_u16(),
         "detail": detail,

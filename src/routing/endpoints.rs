@@ -38,7 +38,10 @@ pub struct ClusterName {
 
 impl fmt::Display for ClusterName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}:{}", self.namespace, self.service, self.port)
+        match &*self.namespace {
+            "" => write!(f, "{}:{}", self.service, self.port),
+            namespace => write!(f, "{namespace}/{}:{}", self.service, self.port),
+        }
     }
 }
 

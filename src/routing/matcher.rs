@@ -66,6 +66,12 @@ pub fn whole(pattern: &str) -> Result<Regex, regex::Error> {
     regex::RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(1 << 20).build()
 }
 
+/// The expression without what [`whole`] put around it.
+fn as_written(regex: &Regex) -> &str {
+    let text = regex.as_str();
+    text.strip_prefix("^(?:").and_then(|text| text.strip_suffix(")$")).unwrap_or(text)
+}
+
 impl PathMatch {
     /// A prefix by segments.
     pub fn prefix(path: &str) -> Self {
@@ -213,7 +219,7 @@ impl fmt::Display for PathMatch {
             Self::Exact(path) => write!(f, "path = {path}"),
             Self::Prefix(path) if path.is_empty() => f.write_str("path under /"),
             Self::Prefix(path) => write!(f, "path under {path}"),
-            Self::Regex(regex) => write!(f, "path matches {}", regex.as_str()),
+            Self::Regex(regex) => write!(f, "path matches {}", as_written(regex)),
         }
     }
 }
@@ -238,7 +244,7 @@ impl fmt::Display for ValueMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exact(value) => write!(f, "= {}", crate::model::shown(value)),
-            Self::Regex(regex) => write!(f, "matches {}", regex.as_str()),
+            Self::Regex(regex) => write!(f, "matches {}", as_written(regex)),
         }
     }
 }
