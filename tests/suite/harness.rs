@@ -314,6 +314,13 @@ impl Wrk {
         self.0.try_wait().expect("wrk").is_none()
     }
 
+    /// Ends it before its time, which must not be over yet: what happened meanwhile happened under load from first to last.
+    pub fn stop_without_failure(mut self) -> u64 {
+        assert!(self.runs(), "the load ended before what was to happen under it");
+        signal(self.0.id(), "INT");
+        self.finish_without_failure()
+    }
+
     /// Waits for the end; gives the number of requests, and asserts that none failed.
     pub fn finish_without_failure(mut self) -> u64 {
         let mut report = String::new();
