@@ -45,6 +45,8 @@ use serde_json::{Value, json};
 const NODE_ROLE: &str = "DOORSTEP_TEST_NODE_ROLE";
 const SERVER_ROLE: &str = "DOORSTEP_TEST_SERVER_ROLE";
 const DEADLINE: Duration = Duration::from_secs(20);
+/// What the role of a node says when its pod's status is written. The test runner itself says "running 1 test" before that.
+const NODE_IS_READY: &str = "the pod of daemons is ready";
 
 struct Cluster {
     server: ApiServer,
@@ -191,7 +193,7 @@ async fn role_of_a_node() {
         .create("daemons", &json!({"containers": [shell("(setsid sleep 600 &) ; sleep 600 & exec sleep 600")]}))
         .await;
     cluster.until("daemons", "ready", is_ready).await;
-    println!("running");
+    println!("{NODE_IS_READY}");
     std::future::pending::<()>().await;
 }
 
@@ -355,7 +357,7 @@ async fn nothing_outlives_a_killed_node_and_the_next_one_runs_its_pods_again() {
         .unwrap();
     let mut told = String::new();
     let mut output = node.stdout.take().unwrap();
-    while !told.contains("running") {
+    while !told.contains(NODE_IS_READY) {
         let mut piece = [0; 256];
         let count = output.read(&mut piece).unwrap();
         assert!(count > 0, "the node ended: {told}");
