@@ -101,7 +101,7 @@ pub(super) fn translate(service: &Service) -> (Option<Contribution>, Vec<Problem
     let timeouts = Timeouts { wait, ..Timeouts::default() };
     let rules = vec![RuleSpec { matcher: Matcher::any(), backends: vec![backend(service, port)], timeouts }];
     let created = service.creation_timestamp().map_or(i64::MAX, |time| time.0.as_second());
-    (Some(Contribution { source: source(service), created, claims, rules }), problems)
+    (Some(Contribution::of_one_group(source(service), created, claims, rules)), problems)
 }
 
 /// The longest time that a request may wait for an endpoint.
@@ -220,9 +220,9 @@ mod tests {
         let labels = json!({"labels": {"doorstep.dev/user": "haimaz", "doorstep.dev/class": "integration"}});
         let (own, _) = translate(&service("haimaz-integration", labels.clone(), &ports()));
         let own = own.unwrap();
-        assert!(matches!(&own.claims, Claims::Personal(key) if key.object_name() == "haimaz-integration"));
+        assert!(matches!(&own.groups[0].claims, Claims::Personal(key) if key.object_name() == "haimaz-integration"));
         assert!(
-            matches!(&own.rules[0].backends[0], BackendSpec::Service { protocol: Protocol::H2c, slice_port, .. } if &**slice_port == "http")
+            matches!(&own.groups[0].rules[0].backends[0], BackendSpec::Service { protocol: Protocol::H2c, slice_port, .. } if &**slice_port == "http")
         );
         assert!(refusal(&service("thief", labels, &ports())).contains("whose Service has the name haimaz-integration"));
         let half = json!({"labels": {"doorstep.dev/user": "haimaz"}});
@@ -235,7 +235,7 @@ mod tests {
     fn a_shared_service_loses_only_the_hosts_that_are_none() {
         let hosts = json!({"annotations": {"doorstep.dev/host": "dg.example.com, *.dg.example.com, -bad", "doorstep.dev/port": "9000"}});
         let (contribution, problems) = translate(&service("dg", hosts, &ports()));
-        let Claims::Named(claims) = contribution.unwrap().claims else { panic!("named") };
+        let Claims::Named(claims) = &contribution.unwrap().groups[0].claims else { panic!("named") };
         assert_eq!((claims.len(), problems.len()), (2, 1));
         let port = json!({"annotations": {"doorstep.dev/host": "a.test", "doorstep.dev/port": "nope"}});
         assert!(refusal(&service("dg", port, &ports())).contains("it has admin, http"));
@@ -252,7 +252,7 @@ mod tests {
             let annotations =
                 json!({"annotations": {"doorstep.dev/host": "dg.example.com", "doorstep.dev/wait": wait}});
             let (contribution, problems) = translate(&service("dg", annotations, &ports()));
-            (contribution.unwrap().rules[0].timeouts.wait, problems.len())
+            (contribution.unwrap().groups[0].rules[0].timeouts.wait, problems.len())
         };
         for (text, millis) in [("5s", 5000), ("0", 0), ("3", 3000), ("250ms", 250), ("1m", 60_000)] {
             assert_eq!(with(text), (Some(Duration::from_millis(millis)), 0), "{text}");
