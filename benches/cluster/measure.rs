@@ -83,7 +83,8 @@ pub async fn all(numbers: &[usize]) {
     bench.load(there).await;
     println!();
     println!("took {:.0} s", began.elapsed().as_secs_f64());
-    drop(endpoints.kill());
+    endpoints.kill().unwrap();
+    endpoints.wait().unwrap();
 }
 
 fn user(number: usize) -> String {

@@ -45,7 +45,7 @@ faults! {
         let load = load(gateway.http);
         // Three times: the watches are cut, much happens that they do not see, and where they were is compacted away. The
         // API server remembers some versions by itself, but not beyond its own end.
-        for round in 1..=3 {
+        for round in 1..=3_usize {
             proxy.set(Fault::Refuse);
             let (gone, new) = (format!("other{round}"), format!("new{round}"));
             world.runtime.block_on(async {
@@ -58,7 +58,7 @@ faults! {
             world.plane.command("start kube-apiserver");
             proxy.set(Fault::None);
             let seen = wait_for("a watch that is told 410", || match proxy.gone() {
-                few @ ..4 => Err(format!("{few} of four kinds, {round} times")),
+                few if few < 4 * round as u64 => Err(format!("{few} in {round} rounds of four kinds")),
                 enough => Ok(enough),
             });
             gateway.wait_for(&host(&new), "what came while nobody watched", |answer| answer.contains(" 200 "));
