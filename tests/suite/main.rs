@@ -12,8 +12,9 @@
 
 mod bad_input;
 mod crashes;
-mod embedded_kubectl;
+mod kubectl;
 mod explained;
+#[path = "../support/mod.rs"]
 mod harness;
 mod roles;
 mod rollouts;
