@@ -12,10 +12,10 @@
 
 mod bad_input;
 mod crashes;
-mod kubectl;
 mod explained;
 #[path = "../support/mod.rs"]
 mod harness;
+mod kubectl;
 mod roles;
 mod rollouts;
 mod way;

@@ -7,7 +7,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-/// The three roles in `folder`, on the control plane that runs for this folder, or on a fresh one. Arguments are the gateway's.
+/// The three roles in `folder`, on the control plane that runs for this folder, or on a fresh one. Arguments are the gateway's;
+/// the manager is told of a file of routes as well.
 pub(super) fn start(folder: &Path, arguments: &[&str]) -> Parts {
     let control_plane = of_folder(folder);
     std::fs::copy(&control_plane.kubeconfig, folder.join("kubeconfig")).expect("a kubeconfig");
@@ -30,7 +31,9 @@ pub(super) fn start(folder: &Path, arguments: &[&str]) -> Parts {
     std::os::unix::fs::symlink("gateway/authority.pem", folder.join("authority.pem")).expect("a link");
     let (http_port, https_port) = (http.port().to_string(), https.port().to_string());
     let own = ["--api", "127.0.0.1:0", "--http-port", &http_port, "--https-port", &https_port, "--local-commands"];
-    let mut manager = start("manager", folder, &own);
+    let routes =
+        arguments.iter().position(|argument| *argument == "--routes").map_or(&[][..], |at| &arguments[at..at + 2]);
+    let mut manager = start("manager", folder, &[&own, routes].concat());
     let api = address(&manager.addresses(), "api");
     let addresses = Addresses { http, https, api, admin };
     Parts { addresses, programs: vec![gateway, manager, node], control_plane: Some(control_plane) }

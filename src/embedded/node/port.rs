@@ -163,3 +163,58 @@ fn told(status: StatusCode, sentence: &str) -> Response<Body> {
     *response.status_mut() = status;
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+    use std::path::Path;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    /// Writes what the port reads, and gives the authority to a client.
+    fn make_pki(folder: &Path) -> RootCertStore {
+        let mut authority = CertificateParams::default();
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = authority.self_signed(&key).unwrap();
+        std::fs::write(folder.join("ca.pem"), certificate.pem()).unwrap();
+        let issuer = Issuer::from_ca_cert_der(certificate.der(), key).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let node = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+        std::fs::write(folder.join("node.pem"), node.pem()).unwrap();
+        std::fs::write(folder.join("node-key.pem"), key.serialize_pem()).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.der().clone()).unwrap();
+        roots
+    }
+
+    #[tokio::test]
+    async fn who_shows_no_certificate_of_the_authority_is_sent_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let roots = make_pki(folder.path());
+        let config = PortConfig { listen: "127.0.0.1:0".parse().unwrap(), pki: folder.path().to_owned() };
+        let Port { listener, address, tls } = Port::bind(&config).await.unwrap();
+        let client = rustls::ClientConfig::builder_with_provider(crate::tls::provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let asked = async {
+            let stream = TcpStream::connect(address).await.unwrap();
+            let name = address.ip().into();
+            let mut stream = tokio_rustls::TlsConnector::from(Arc::new(client)).connect(name, stream).await?;
+            stream.write_all(b"GET /containerLogs/a/b/c HTTP/1.1\r\nhost: node\r\n\r\n").await?;
+            stream.read(&mut [0; 1]).await
+        };
+        let served = async { tls.accept(listener.accept().await.unwrap().0).await.map(drop) };
+        let (asked, served) = tokio::join!(asked, served);
+        assert!(served.is_err() && asked.is_err(), "{asked:?} {served:?}");
+    }
+
+    #[tokio::test]
+    async fn a_missing_file_is_named() {
+        let config = PortConfig { listen: "127.0.0.1:0".parse().unwrap(), pki: "/absent".into() };
+        let said = Port::bind(&config).await.err().unwrap().to_string();
+        assert!(said.contains("/absent/node-key.pem"), "{said}");
+    }
+}
