@@ -97,5 +97,8 @@ fn helm_installs_upgrades_and_uninstalls() {
     assert_eq!(classes().len(), 2, "what people made outlives the release");
     helm(&["install", "doorstep", &chart, "--set", "crds.keep=false", "--take-ownership"]);
     helm(&["uninstall", "doorstep"]);
-    assert!(there(&cluster, "crd", &[]).is_empty(), "unless it is told otherwise");
+    wait_for("that it goes too where that is asked for", || match there(&cluster, "crd", &[]) {
+        left if left.is_empty() => Ok(()),
+        left => Err(format!("{left:?}")),
+    });
 }
