@@ -103,6 +103,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
             namespaces: Namespaces::All,
             domain: options.domain.clone(),
             endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
+            locality: crate::routing::Locality::default(),
             routes: options.routes,
         },
         table.clone(),

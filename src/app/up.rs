@@ -122,6 +122,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         namespaces: Namespaces::All,
         domain: options.domain.clone(),
         endpoint_policy: EndpointPolicy { allow_loopback: true },
+        locality: crate::routing::Locality::default(),
         routes: options.routes,
     });
     let config = ControlPlaneConfig {
