@@ -20,7 +20,4 @@ mod support;
 mod helm;
 
 mod accepted;
-mod balancer;
 mod cluster;
-mod on_the_node;
-mod upgraded;
