@@ -7,8 +7,8 @@ use crate::routing::Table;
 use crate::telemetry::access_log::{AccessLog, Sink};
 use crate::tls::{self, Authority, Certificates};
 use anyhow::{Context, Result};
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -30,19 +30,15 @@ pub(super) struct DataPlane {
     /// The certificates in use.
     pub(super) certificates: Arc<Certificates>,
     discovery_end: CancellationToken,
+    ending: Arc<AtomicBool>,
 }
 
 /// Binds the sockets, so that a port in use is told before anything was begun.
-pub(super) fn bind(
-    (http, https): (Option<SocketAddr>, Option<SocketAddr>),
-    authority: Arc<Authority>,
-    log: Sink,
-) -> Result<BoundDataPlane> {
+pub(super) fn bind(config: GatewayConfig, authority: Arc<Authority>, log: Sink) -> Result<BoundDataPlane> {
     let table = Arc::new(Table::default());
     let certificates = Arc::new(Certificates::default());
     let server = tls::server_config(certificates.clone(), &[b"h2", b"http/1.1"]).context("TLS cannot be set up")?;
     let log = AccessLog::new(log).context("the access log cannot be written")?;
-    let config = GatewayConfig { http, https, ..GatewayConfig::default() };
     let bound = proxy::bind(config, table.clone(), Some(server), log)?;
     Ok(BoundDataPlane { bound, authority, certificates, table })
 }
@@ -65,6 +61,7 @@ impl BoundDataPlane {
             discovery,
             certificates: self.certificates,
             discovery_end: end,
+            ending: Arc::default(),
         }
     }
 }
@@ -72,11 +69,21 @@ impl BoundDataPlane {
 impl DataPlane {
     /// Whether the first complete table is served, as `/readyz` tells it.
     pub(super) fn readiness(&self) -> crate::telemetry::health::Readiness {
-        let table = self.table.clone();
-        Arc::new(move || match table.load().is_complete() {
-            true => Ok(()),
-            false => Err("the first complete route table is not there yet".to_owned()),
+        let (table, ending) = (self.table.clone(), self.ending.clone());
+        Arc::new(move || {
+            if ending.load(Ordering::Relaxed) {
+                return Err("the gateway is ending".to_owned());
+            }
+            match table.load().is_complete() {
+                true => Ok(()),
+                false => Err("the first complete route table is not there yet".to_owned()),
+            }
         })
+    }
+
+    /// Says that it is ready no more, and goes on: until everybody has heard it, requests keep coming.
+    pub(super) fn announce_end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
     }
 
     /// Stops accepting, lets requests end for up to `grace`, and ends.
