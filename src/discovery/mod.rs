@@ -8,6 +8,7 @@ mod classes;
 mod endpoint_slices;
 mod environments;
 mod file;
+mod patience;
 mod services;
 mod watches;
 mod writer;

@@ -1,6 +1,7 @@
 //! One watch per kind, from the API server to the writer's queue.
 
 use super::Namespaces;
+use super::patience::patience;
 use crate::resources::{Environment, EnvironmentClass};
 use crate::routing::{Contribution, Problem};
 use futures::{Stream, StreamExt};
@@ -51,7 +52,7 @@ fn spawn<K>(api: Api<K>, wrap: fn(Event<K>) -> Change, changes: &UnboundedSender
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    let events = watch(api, watcher::Config::default()).default_backoff();
+    let events = watch(api, watcher::Config::default()).backoff(patience());
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(forward(events, wrap, changes.clone())));
 }
 
