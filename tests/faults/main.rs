@@ -27,6 +27,7 @@ macro_rules! faults {
 
 mod api_server;
 mod deploys;
+mod gateways;
 mod updates;
 mod world;
 

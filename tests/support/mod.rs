@@ -14,6 +14,7 @@ mod real;
 mod tools;
 mod wrk;
 
+pub mod balancer;
 pub mod fault_proxy;
 pub mod namespace;
 pub mod objects;
