@@ -16,7 +16,7 @@ pub(super) fn issue_missing(
     table: &Snapshot,
 ) -> Result<(), TlsError> {
     for name in names(table).iter().filter(|name| !certificates.has(name)) {
-        certificates.set(name, &authority.issue(&[name])?, ORIGIN);
+        certificates.set_self_made(name, &authority.issue(&[name])?, ORIGIN);
     }
     Ok(())
 }

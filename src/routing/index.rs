@@ -4,8 +4,8 @@ use super::ports::Ports;
 use super::services::Services;
 use super::{
     BackendRef, BackendSpec, CHALLENGE_PATH, Claims, Cluster, ClusterName, Contribution, EnvironmentNote, HostClaim,
-    HostGroup, HostRoutes, KnownService, PathMatch, PersonalHosts, PortName, Problem, ProblemReason, Rule, RuleName,
-    RuleSpec, ServiceKey, Slice, SliceKey, Snapshot, SourceKey, SourceKind, Table, Tier,
+    HostGroup, HostRoutes, KnownService, PathMatch, PersonalHosts, PortName, Problem, ProblemReason, Protocol, Rule,
+    RuleName, RuleSpec, ServiceKey, Slice, SliceKey, Snapshot, SourceKey, SourceKind, Table, Tier,
 };
 use crate::model::{ClassName, EnvironmentKey, HostPattern, Hostname};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -35,6 +35,8 @@ pub struct Routes {
     host_problems: HashMap<HostClaim, Vec<Problem>>,
     /// Problems that the translation of a source found.
     own_problems: HashMap<SourceKey, Vec<Problem>>,
+    /// Problems with certificates.
+    certificate_problems: BTreeMap<SourceKey, Vec<Problem>>,
     next: Snapshot,
 }
 
@@ -80,6 +82,7 @@ impl Routes {
             ports: Ports::default(),
             host_problems: HashMap::new(),
             own_problems: HashMap::new(),
+            certificate_problems: BTreeMap::new(),
             next: Snapshot::default(),
         }
     }
@@ -204,6 +207,20 @@ impl Routes {
     pub fn add_problems(&mut self, source: &SourceKey, problems: Vec<Problem>) {
         self.own_problems.entry(source.clone()).or_default().extend(problems);
         self.gather_problems(source);
+    }
+
+    /// Takes the problems with certificates, in the place of all of those before.
+    pub fn set_certificate_problems(&mut self, problems: BTreeMap<SourceKey, Vec<Problem>>) {
+        let before = std::mem::replace(&mut self.certificate_problems, problems);
+        let after = &self.certificate_problems;
+        let changed = |source: &&SourceKey| before.get(*source) != after.get(*source);
+        let sources: BTreeSet<SourceKey> = before.keys().chain(after.keys()).filter(changed).cloned().collect();
+        sources.iter().for_each(|source| self.gather_problems(source));
+    }
+
+    /// The hosts that a source got.
+    pub fn hosts_of(&self, source: &SourceKey) -> BTreeSet<HostClaim> {
+        self.contributions.get(source).into_iter().flat_map(Applied::hosts).cloned().collect()
     }
 
     /// Says that the lists of every kind were complete.
@@ -404,6 +421,11 @@ impl Routes {
                 to(self.services.cluster(cluster, slice_port, *protocol), weight)
             }
             BackendSpec::Address { address, protocol, weight } => to(fixed(*address, *protocol), weight),
+            BackendSpec::Nowhere { why } => {
+                let (namespace, service, port) = ("".into(), "nowhere".into(), PortName::Number(0));
+                let cluster = Arc::new(Cluster::new(ClusterName { namespace, service, port }, Protocol::default()));
+                BackendRef { cluster, weight: 1, unresolved: Some(why.clone()) }
+            }
             BackendSpec::ServicePort { service, port, protocol, weight } => {
                 let name = |port| {
                     let (namespace, service) = (service.namespace.clone(), service.name.clone());
@@ -461,6 +483,7 @@ impl Routes {
     /// Puts together what is known to be wrong with a source.
     fn gather_problems(&mut self, source: &SourceKey) {
         let own = self.own_problems.get(source).into_iter().flatten();
+        let own = own.chain(self.certificate_problems.get(source).into_iter().flatten());
         let applied = self.contributions.get(source);
         let of_backends = applied.into_iter().flat_map(|applied| applied.refused.iter().chain(&applied.flawed));
         // Sorted out, as two groups may have one host.

@@ -75,7 +75,7 @@ fn asked(contribution: &Contribution) -> impl Iterator<Item = &ServiceKey> {
     contribution.groups.iter().flat_map(|group| &group.rules).flat_map(|rule| &rule.backends).filter_map(|backend| {
         match backend {
             BackendSpec::ServicePort { service, .. } => Some(service),
-            BackendSpec::Service { .. } | BackendSpec::Address { .. } => None,
+            BackendSpec::Service { .. } | BackendSpec::Nowhere { .. } | BackendSpec::Address { .. } => None,
         }
     })
 }

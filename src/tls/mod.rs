@@ -2,9 +2,11 @@
 
 mod authority;
 mod certificates;
+mod pair;
 
 pub use authority::Authority;
-pub use certificates::{CertificateDescription, Certificates};
+pub use certificates::{Assigned, CertificateDescription, Certificates};
+pub use pair::{BadPair, CertificateName, Pair};
 
 use rustls::crypto::CryptoProvider;
 use std::path::PathBuf;
