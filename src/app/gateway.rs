@@ -2,7 +2,7 @@
 
 use super::data_plane::{self, DataPlane};
 use super::{DataFolder, control_plane, signals};
-use crate::discovery::{DiscoveryConfig, EndpointPolicy, Namespaces};
+use crate::discovery::{DiscoveryConfig, EndpointPolicy, LastGoodConfig, Namespaces};
 use crate::model::Hostname;
 use crate::telemetry::access_log::Sink;
 use crate::telemetry::{health, logs, recorder};
@@ -48,6 +48,8 @@ pub struct GatewayOptions {
     pub domain: Hostname,
     /// A file of routes.
     pub routes: Option<PathBuf>,
+    /// Where the last good table of the cluster is kept, if it is.
+    pub last_good: Option<PathBuf>,
     /// Whether endpoints may have loopback addresses: for a cluster whose node runs pods on this machine.
     pub allow_loopback_endpoints: bool,
     /// Where the access log goes.
@@ -102,12 +104,15 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
     let listener = control_plane::bind(options.admin, "--admin").await?;
     let admin = listener.local_addr().context("the admin pages have no address")?;
     let addresses = bound.addresses();
+    let config = config(&options.cluster).await?;
+    let cluster = config.as_ref().map(|config| config.cluster_url.to_string()).unwrap_or_default();
     let data_plane = bound.start(DiscoveryConfig {
-        client: client(&options.cluster).await?,
+        client: config.map(client_of).transpose()?,
         namespaces: options.namespace.map_or(Namespaces::All, Namespaces::One),
         domain: options.domain,
         endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
         routes: options.routes,
+        last_good: options.last_good.map(|path| LastGoodConfig { path, cluster }),
     });
     super::write_addresses(
         folder.path(),
@@ -122,6 +127,15 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
 
 /// A client of the cluster that is meant.
 pub(super) async fn client(access: &ClusterAccess) -> Result<Option<kube::Client>> {
+    config(access).await?.map(client_of).transpose()
+}
+
+fn client_of(config: kube::Config) -> Result<kube::Client> {
+    kube::Client::try_from(config).context("no client of the cluster could be made")
+}
+
+/// How the cluster that is meant is reached.
+async fn config(access: &ClusterAccess) -> Result<Option<kube::Config>> {
     let config = match access {
         ClusterAccess::None => return Ok(None),
         ClusterAccess::Inferred => kube::Config::infer().await.context(
@@ -137,7 +151,7 @@ pub(super) async fn client(access: &ClusterAccess) -> Result<Option<kube::Client
             kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(wrong)?
         }
     };
-    Ok(Some(kube::Client::try_from(config).context("no client of the cluster could be made")?))
+    Ok(Some(config))
 }
 
 impl Gateway {

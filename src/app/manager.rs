@@ -3,7 +3,7 @@
 
 use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
 use super::gateway::{ClusterAccess, client};
-use super::{DataFolder, signals};
+use super::{DataFolder, data_plane, signals};
 use crate::discovery::{self, Discovery, DiscoveryConfig, EndpointPolicy, Namespaces};
 use crate::model::Hostname;
 use crate::operator;
@@ -87,11 +87,12 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
             domain: options.domain.clone(),
             endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
             routes: None,
+            last_good: None,
         },
         table.clone(),
         &discovery_end,
     );
-    let complete = table.clone();
+    let readiness = data_plane::readiness(table.clone(), discovery.kinds().clone());
     let config = ControlPlaneConfig {
         client,
         namespaces: operator::Namespaces::One(options.namespace.clone()),
@@ -104,10 +105,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         url: options.url,
         folder: folder.path(),
         metrics,
-        readiness: Arc::new(move || match complete.load().is_complete() {
-            true => Ok(()),
-            false => Err("the first complete route table is not there yet".to_owned()),
-        }),
+        readiness,
     };
     let control_plane = control_plane::start(config, listener)?;
     super::write_addresses(folder.path(), &serde_json::json!({"api": api}))?;
