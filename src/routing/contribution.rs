@@ -1,6 +1,6 @@
 //! What a source says, in plain values: the form in which the cluster's objects and files reach the index.
 
-use super::{ClusterName, EndpointState, Matcher, Protocol, SourceKey, Timeouts};
+use super::{ClusterName, EndpointState, Matcher, PortName, Protocol, SourceKey, Timeouts};
 use crate::model::{EnvironmentKey, Hostname};
 use std::fmt;
 use std::net::SocketAddr;
@@ -66,6 +66,18 @@ pub enum BackendSpec {
         /// Its share.
         weight: u32,
     },
+    /// To a port of a Service, found among the ports that the Service has now. While it is not there, the rule keeps its
+    /// place and answers that nothing is behind it.
+    ServicePort {
+        /// Which Service.
+        service: ServiceKey,
+        /// Which port of it.
+        port: PortName,
+        /// What the endpoints speak; as the Service's port says when not given.
+        protocol: Option<Protocol>,
+        /// Its share.
+        weight: u32,
+    },
     /// To one fixed address.
     Address {
         /// Which one.
@@ -99,6 +111,41 @@ pub struct Contribution {
     pub claims: Claims,
     /// Its rules.
     pub rules: Vec<RuleSpec>,
+}
+
+/// The identity of a Service.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServiceKey {
+    /// Its namespace.
+    pub namespace: Box<str>,
+    /// Its name.
+    pub name: Box<str>,
+}
+
+impl fmt::Display for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// What the cluster says of a Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KnownService {
+    /// Its ports.
+    Ports(Box<[ServicePort]>),
+    /// It is of type `ExternalName`: no request may be sent there.
+    ExternalName,
+}
+
+/// A port of a Service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServicePort {
+    /// Its name, which is also its name in the Service's EndpointSlices; empty for the only one without a name.
+    pub name: Box<str>,
+    /// Its number.
+    pub number: u16,
+    /// What `appProtocol` says that the endpoints speak.
+    pub protocol: Protocol,
 }
 
 /// The identity of an EndpointSlice.

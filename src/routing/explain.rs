@@ -61,6 +61,8 @@ pub struct ExplainedBackend {
     pub cluster: String,
     /// Its share in relation to the others.
     pub weight: u32,
+    /// Why it leads nowhere, where the Service or its port is not there.
+    pub unresolved: Option<String>,
     /// Its endpoints.
     pub endpoints: Vec<ExplainedEndpoint>,
 }
@@ -173,6 +175,7 @@ fn backends(rule: &Rule) -> Vec<ExplainedBackend> {
         ExplainedBackend {
             cluster: backend.cluster.name.to_string(),
             weight: backend.weight,
+            unresolved: backend.unresolved.as_deref().map(str::to_owned),
             endpoints: endpoints.collect(),
         }
     };

@@ -1,10 +1,11 @@
 //! The index of the one writer: it keeps what every source says and rebuilds only the hosts that a change concerns.
 
+use super::ports::Ports;
 use super::services::Services;
 use super::{
     BackendRef, BackendSpec, Claims, Cluster, ClusterName, Contribution, EnvironmentNote, HostClaim, HostRoutes,
-    PersonalHosts, PortName, Problem, ProblemReason, Rule, RuleName, RuleSpec, Slice, SliceKey, Snapshot, SourceKey,
-    SourceKind, Table,
+    KnownService, PersonalHosts, PortName, Problem, ProblemReason, Rule, RuleName, RuleSpec, ServiceKey, Slice,
+    SliceKey, Snapshot, SourceKey, SourceKind, Table,
 };
 use crate::model::{ClassName, EnvironmentKey, HostPattern, Hostname};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -29,8 +30,10 @@ pub struct Routes {
     contributions: HashMap<SourceKey, Applied>,
     claimants: HashMap<HostClaim, BTreeSet<SourceKey>>,
     services: Services,
-    /// Problems that a host's own rebuilding found, by host; the rest are by source in `own_problems`.
+    ports: Ports,
+    /// Problems that a host's own rebuilding found, by host.
     host_problems: HashMap<HostClaim, Vec<Problem>>,
+    /// Problems that the translation of a source found.
     own_problems: HashMap<SourceKey, Vec<Problem>>,
     next: Snapshot,
 }
@@ -40,7 +43,11 @@ pub struct Routes {
 struct Applied {
     contribution: Contribution,
     rules: Vec<Arc<Rule>>,
+    /// The backends of its rules that are not there.
+    unresolved: Vec<Problem>,
     hosts: Vec<HostClaim>,
+    /// The hosts that it may not have.
+    refused: Vec<Problem>,
 }
 
 impl Routes {
@@ -52,6 +59,7 @@ impl Routes {
             contributions: HashMap::new(),
             claimants: HashMap::new(),
             services: Services::default(),
+            ports: Ports::default(),
             host_problems: HashMap::new(),
             own_problems: HashMap::new(),
             next: Snapshot::default(),
@@ -62,8 +70,11 @@ impl Routes {
     pub fn apply(&mut self, contribution: Contribution) {
         let source = contribution.source.clone();
         let mut touched = self.withdraw(&source);
-        let rules = self.compile(&contribution);
-        self.contributions.insert(source.clone(), Applied { contribution, rules, hosts: Vec::new() });
+        self.own_problems.remove(&source);
+        self.ports.enter(&contribution);
+        let (rules, unresolved) = self.compile(&contribution);
+        let (hosts, refused) = (Vec::new(), Vec::new());
+        self.contributions.insert(source.clone(), Applied { contribution, rules, unresolved, hosts, refused });
         touched.extend(self.claim(&source));
         self.rebuild(touched);
     }
@@ -82,6 +93,29 @@ impl Routes {
         let all: Vec<SourceKey> = contributions.chain(self.own_problems.keys().filter(gone)).cloned().collect();
         for source in all {
             self.remove(&source);
+        }
+    }
+
+    /// Takes a Service as it is now, or its end (`None`). Rules that name one of its ports lead there, or nowhere, from
+    /// now on; no other one is touched.
+    pub fn set_service(&mut self, key: &ServiceKey, service: Option<KnownService>) {
+        let mut touched = BTreeSet::new();
+        for source in self.ports.set(key, service) {
+            // Taken out and put back, as compiling asks the whole index.
+            let Some(mut applied) = self.contributions.remove(&source) else { continue };
+            (applied.rules, applied.unresolved) = self.compile(&applied.contribution);
+            touched.extend(applied.hosts.iter().cloned());
+            self.contributions.insert(source.clone(), applied);
+            self.gather_problems(&source);
+        }
+        self.rebuild(touched);
+    }
+
+    /// Forgets the Services that are not among `kept`.
+    pub fn retain_services(&mut self, kept: &BTreeSet<ServiceKey>) {
+        let gone: Vec<ServiceKey> = self.ports.keys().filter(|key| !kept.contains(key)).cloned().collect();
+        for key in gone {
+            self.set_service(&key, None);
         }
     }
 
@@ -215,7 +249,9 @@ impl Routes {
     /// Takes a contribution out; gives the hosts concerned.
     fn withdraw(&mut self, source: &SourceKey) -> BTreeSet<HostClaim> {
         let touched = self.unclaim(source);
-        self.contributions.remove(source);
+        if let Some(applied) = self.contributions.remove(source) {
+            self.ports.leave(&applied.contribution);
+        }
         touched
     }
 
@@ -236,14 +272,15 @@ impl Routes {
     /// Gives a source the hosts that it may have; gives these hosts. What it may not have becomes its problems.
     fn claim(&mut self, source: &SourceKey) -> BTreeSet<HostClaim> {
         let Some(applied) = self.contributions.get(source) else { return BTreeSet::new() };
-        let (hosts, problems) = self.granted(&applied.contribution);
+        let (hosts, refused) = self.granted(&applied.contribution);
         for host in &hosts {
             self.claimants.entry(host.clone()).or_default().insert(source.clone());
         }
         if let Some(applied) = self.contributions.get_mut(source) {
             applied.hosts.clone_from(&hosts);
+            applied.refused = refused;
         }
-        self.set_problems(source, problems);
+        self.gather_problems(source);
         hosts.into_iter().collect()
     }
 
@@ -288,17 +325,19 @@ impl Routes {
         }
     }
 
-    fn compile(&mut self, contribution: &Contribution) -> Vec<Arc<Rule>> {
+    fn compile(&mut self, contribution: &Contribution) -> (Vec<Arc<Rule>>, Vec<Problem>) {
         let environment = match &contribution.claims {
             Claims::Personal(key) => Some(key.clone()),
             Claims::Named(_) => None,
         };
         let mut rules = Vec::with_capacity(contribution.rules.len());
+        let mut missing: BTreeSet<Box<str>> = BTreeSet::new();
         for (index, spec) in contribution.rules.iter().enumerate() {
             let backends = self.backends(spec);
             if backends.is_empty() {
                 continue;
             }
+            missing.extend(backends.iter().filter_map(|backend| backend.unresolved.clone()));
             rules.push(Arc::new(Rule {
                 name: RuleName { source: contribution.source.clone(), index },
                 matcher: spec.matcher.clone(),
@@ -307,16 +346,39 @@ impl Routes {
                 environment: environment.clone(),
             }));
         }
-        rules
+        let problem = |message: Box<str>| Problem {
+            source: contribution.source.clone(),
+            host: None,
+            reason: ProblemReason::BackendNotFound,
+            message: message.into(),
+        };
+        (rules, missing.into_iter().map(problem).collect())
     }
 
     fn backends(&mut self, spec: &RuleSpec) -> Vec<BackendRef> {
+        let to = |cluster, weight: &u32| BackendRef { cluster, weight: *weight, unresolved: None };
         let resolve = |backend: &BackendSpec| match backend {
             BackendSpec::Service { cluster, slice_port, protocol, weight } => {
-                BackendRef { cluster: self.services.cluster(cluster, slice_port, *protocol), weight: *weight }
+                to(self.services.cluster(cluster, slice_port, *protocol), weight)
             }
-            BackendSpec::Address { address, protocol, weight } => {
-                BackendRef { cluster: fixed(*address, *protocol), weight: *weight }
+            BackendSpec::Address { address, protocol, weight } => to(fixed(*address, *protocol), weight),
+            BackendSpec::ServicePort { service, port, protocol, weight } => {
+                let name = |port| {
+                    let (namespace, service) = (service.namespace.clone(), service.name.clone());
+                    ClusterName { namespace, service, port }
+                };
+                match self.ports.resolve(service, port) {
+                    Ok(found) => {
+                        let protocol = protocol.unwrap_or(found.protocol);
+                        // By its number, however it was asked for: all rules that lead there share the cluster.
+                        let cluster = name(PortName::Number(found.number));
+                        to(self.services.cluster(&cluster, &found.name, protocol), weight)
+                    }
+                    Err(why) => {
+                        let cluster = Arc::new(Cluster::new(name(port.clone()), protocol.unwrap_or_default()));
+                        BackendRef { cluster, weight: *weight, unresolved: Some(why.into()) }
+                    }
+                }
             }
         };
         spec.backends.iter().map(resolve).collect()
@@ -357,9 +419,12 @@ impl Routes {
     /// Puts together what is known to be wrong with a source.
     fn gather_problems(&mut self, source: &SourceKey) {
         let own = self.own_problems.get(source).into_iter().flatten();
-        let hosts = self.contributions.get(source).into_iter().flat_map(|applied| &applied.hosts);
+        let applied = self.contributions.get(source);
+        let of_backends = applied.into_iter().flat_map(|applied| applied.refused.iter().chain(&applied.unresolved));
+        let hosts = applied.into_iter().flat_map(|applied| &applied.hosts);
         let of_hosts = hosts.filter_map(|host| self.host_problems.get(host)).flatten();
-        let all: Arc<[Problem]> = own.chain(of_hosts.filter(|problem| problem.source == *source)).cloned().collect();
+        let of_hosts = of_hosts.filter(|problem| problem.source == *source);
+        let all: Arc<[Problem]> = own.chain(of_backends).chain(of_hosts).cloned().collect();
         if all.is_empty() {
             self.next.problems.remove(source);
         } else {

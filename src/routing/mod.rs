@@ -9,6 +9,7 @@ mod explain;
 mod host;
 mod index;
 mod matcher;
+mod ports;
 mod problem;
 mod request;
 mod rule;
@@ -17,7 +18,10 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-pub use contribution::{BackendSpec, Claims, Contribution, HostClaim, RuleSpec, Slice, SliceAddress, SliceKey};
+pub use contribution::{
+    BackendSpec, Claims, Contribution, HostClaim, KnownService, RuleSpec, ServiceKey, ServicePort, Slice, SliceAddress,
+    SliceKey,
+};
 pub use endpoints::{Cluster, ClusterName, Endpoint, EndpointSet, EndpointState, Load, LoadGuard, PortName, Protocol};
 pub use explain::{ExplainedBackend, ExplainedEndpoint, ExplainedRule, Explanation, Loser};
 pub use host::HostRoutes;

@@ -77,6 +77,8 @@ pub struct BackendRef {
     pub cluster: Arc<Cluster>,
     /// The share, in relation to the other backends of the rule; 0 gets none.
     pub weight: u32,
+    /// Why it leads nowhere, where the Service or its port is not there. Its cluster is empty then.
+    pub unresolved: Option<Box<str>>,
 }
 
 /// Deadlines of a rule. `None` means the gateway's own default.
