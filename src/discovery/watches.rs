@@ -71,7 +71,7 @@ impl Feed {
 
     /// Hands over what a watch says; `false` when nobody listens any more. A list is held back in `listed` until it is
     /// complete: the table never has a half of one.
-    fn take<K: Watched>(&self, event: Event<K>, listed: &mut Vec<K>) -> bool {
+    pub(super) fn take<K: Watched>(&self, event: Event<K>, listed: &mut Vec<K>) -> bool {
         match event {
             Event::Init => {
                 listed.clear();

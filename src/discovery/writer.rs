@@ -88,9 +88,15 @@ impl Writer {
         }
     }
 
+    /// The table as it is now.
+    #[cfg(test)]
+    pub(super) fn snapshot(&mut self) -> Arc<crate::routing::Snapshot> {
+        self.routes.snapshot()
+    }
+
     /// Takes the lists from disk of those kinds that have none yet. Nothing live of these kinds was taken so far, as lists
     /// come whole; and the list that comes takes away what it does not name.
-    fn stand_in(&mut self, saved: Saved) {
+    pub(super) fn stand_in(&mut self, saved: Saved) {
         let Saved { as_of, lists, .. } = saved;
         for (kind, list) in lists {
             if self.missing.contains(&kind) {
@@ -101,7 +107,7 @@ impl Writer {
         }
     }
 
-    fn take(&mut self, change: Change) {
+    pub(super) fn take(&mut self, change: Change) {
         match change {
             Change::Services(event) => self.service(event),
             Change::Slices(event) => self.slice(event),

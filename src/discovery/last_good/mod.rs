@@ -132,3 +132,6 @@ pub(super) enum LastGoodError {
     #[error("it would have more than {max} bytes, and such a file is not read; it stays as it was", max = file::MAX_BYTES)]
     TooMuch,
 }
+
+#[cfg(test)]
+mod tests;
