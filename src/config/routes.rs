@@ -37,7 +37,7 @@ fn route(file: &str, index: usize, path: &str, value: &Value, mistakes: &mut Mis
         SourceKey { kind: SourceKind::File, namespace: "".into(), name: format!("{file} routes[{index}]").into() };
     // In the order of the file; against the cluster's objects, a file is the older one.
     let created = i64::MIN.saturating_add(i64::try_from(index).unwrap_or(i64::MAX));
-    Contribution { source, created, claims: Claims::Named(hosts), rules }
+    Contribution::of_one_group(source, created, Claims::Named(hosts), rules)
 }
 
 fn rule(path: &str, value: &Value, mistakes: &mut Mistakes) -> RuleSpec {
@@ -198,7 +198,7 @@ mod tests {
     fn the_example_is_read() {
         let routes = read_routes(include_str!("../../config/routes/example.yaml"), "example.yaml").unwrap();
         assert_eq!(routes.len(), 2);
-        assert_eq!(routes[0].rules.len(), 3);
+        assert_eq!(routes[0].groups[0].rules.len(), 3);
     }
 
     #[test]

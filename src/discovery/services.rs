@@ -89,7 +89,7 @@ pub(super) fn translate(service: &Service) -> (Option<Contribution>, Vec<Problem
         timeouts: Timeouts::default(),
     }];
     let created = service.creation_timestamp().map_or(i64::MAX, |time| time.0.as_second());
-    (Some(Contribution { source: source(service), created, claims, rules }), problems)
+    (Some(Contribution::of_one_group(source(service), created, claims, rules)), problems)
 }
 
 /// The labels must say what the name says, so that nobody takes a host by labelling an object.
@@ -191,9 +191,9 @@ mod tests {
         let labels = json!({"labels": {"doorstep.dev/user": "haimaz", "doorstep.dev/class": "integration"}});
         let (own, _) = translate(&service("haimaz-integration", labels.clone(), &ports()));
         let own = own.unwrap();
-        assert!(matches!(&own.claims, Claims::Personal(key) if key.object_name() == "haimaz-integration"));
+        assert!(matches!(&own.groups[0].claims, Claims::Personal(key) if key.object_name() == "haimaz-integration"));
         assert!(
-            matches!(&own.rules[0].backends[0], BackendSpec::Service { protocol: Protocol::H2c, slice_port, .. } if &**slice_port == "http")
+            matches!(&own.groups[0].rules[0].backends[0], BackendSpec::Service { protocol: Protocol::H2c, slice_port, .. } if &**slice_port == "http")
         );
         assert!(refusal(&service("thief", labels, &ports())).contains("whose Service has the name haimaz-integration"));
         let half = json!({"labels": {"doorstep.dev/user": "haimaz"}});
@@ -206,7 +206,7 @@ mod tests {
     fn a_shared_service_loses_only_the_hosts_that_are_none() {
         let hosts = json!({"annotations": {"doorstep.dev/host": "dg.example.com, *.dg.example.com, -bad", "doorstep.dev/port": "9000"}});
         let (contribution, problems) = translate(&service("dg", hosts, &ports()));
-        let Claims::Named(claims) = contribution.unwrap().claims else { panic!("named") };
+        let Claims::Named(claims) = &contribution.unwrap().groups[0].claims else { panic!("named") };
         assert_eq!((claims.len(), problems.len()), (2, 1));
         let port = json!({"annotations": {"doorstep.dev/host": "a.test", "doorstep.dev/port": "nope"}});
         assert!(refusal(&service("dg", port, &ports())).contains("it has admin, http"));

@@ -19,8 +19,8 @@ mod table;
 mod tests;
 
 pub use contribution::{
-    BackendSpec, Claims, Contribution, HostClaim, KnownService, RuleSpec, ServiceKey, ServicePort, Slice, SliceAddress,
-    SliceKey,
+    BackendSpec, CHALLENGE_PATH, Claims, Contribution, HostClaim, HostGroup, KnownService, RuleSpec, ServiceKey,
+    ServicePort, Slice, SliceAddress, SliceKey, Tier,
 };
 pub use endpoints::{Cluster, ClusterName, Endpoint, EndpointSet, EndpointState, Load, LoadGuard, PortName, Protocol};
 pub use explain::{ExplainedBackend, ExplainedEndpoint, ExplainedRule, Explanation, Loser};

@@ -72,9 +72,11 @@ impl Ports {
 
 /// The Services that a contribution names together with a port.
 fn asked(contribution: &Contribution) -> impl Iterator<Item = &ServiceKey> {
-    contribution.rules.iter().flat_map(|rule| &rule.backends).filter_map(|backend| match backend {
-        BackendSpec::ServicePort { service, .. } => Some(service),
-        BackendSpec::Service { .. } | BackendSpec::Address { .. } => None,
+    contribution.groups.iter().flat_map(|group| &group.rules).flat_map(|rule| &rule.backends).filter_map(|backend| {
+        match backend {
+            BackendSpec::ServicePort { service, .. } => Some(service),
+            BackendSpec::Service { .. } | BackendSpec::Address { .. } => None,
+        }
     })
 }
 

@@ -32,7 +32,7 @@ fn leading(name: &str, host: &str, service: &str, port: PortName) -> Contributio
     let backend = BackendSpec::ServicePort { service: key(service), port, protocol: None, weight: 1 };
     let rule = RuleSpec { matcher: Matcher::any(), backends: vec![backend], timeouts: Timeouts::default() };
     let claims = Claims::Named(vec![HostClaim::parse(host).unwrap()]);
-    Contribution { source: source(name), created: 0, claims, rules: vec![rule] }
+    Contribution::of_one_group(source(name), 0, claims, vec![rule])
 }
 
 fn rule(snapshot: &Snapshot, host: &str) -> Arc<Rule> {
