@@ -2,8 +2,9 @@
 
 use super::data_plane::{self, DataPlane};
 use super::{DataFolder, control_plane, signals};
+use crate::cluster;
 pub use crate::cluster::ClusterAccess;
-use crate::discovery::{DiscoveryConfig, EndpointPolicy, Namespaces};
+use crate::discovery::{DiscoveryConfig, EndpointPolicy, LastGoodConfig, Namespaces};
 use crate::model::Hostname;
 use crate::telemetry::access_log::Sink;
 use crate::telemetry::{health, logs, recorder};
@@ -38,6 +39,8 @@ pub struct GatewayOptions {
     pub domain: Hostname,
     /// A file of routes.
     pub routes: Option<PathBuf>,
+    /// Where the last good table of the cluster is kept, if it is.
+    pub last_good: Option<PathBuf>,
     /// Whether endpoints may have loopback addresses: for a cluster whose node runs pods on this machine.
     pub allow_loopback_endpoints: bool,
     /// Where the access log goes.
@@ -92,12 +95,14 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
     let listener = control_plane::bind(options.admin, "--admin").await?;
     let admin = listener.local_addr().context("the admin pages have no address")?;
     let addresses = bound.addresses();
+    let (client, cluster) = cluster::connect(&options.cluster).await?.map(|it| (it.client, it.url)).unzip();
     let data_plane = bound.start(DiscoveryConfig {
-        client: client(&options.cluster).await?,
+        client,
         namespaces: options.namespace.map_or(Namespaces::All, Namespaces::One),
         domain: options.domain,
         endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
         routes: options.routes,
+        last_good: options.last_good.zip(cluster).map(|(path, cluster)| LastGoodConfig { path, cluster }),
     });
     super::write_addresses(
         folder.path(),
@@ -112,7 +117,7 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
 
 /// A client of the cluster that is meant.
 pub(super) async fn client(access: &ClusterAccess) -> Result<Option<kube::Client>> {
-    Ok(crate::cluster::connect(access).await?.map(|connected| connected.client))
+    Ok(cluster::connect(access).await?.map(|connected| connected.client))
 }
 
 impl Gateway {

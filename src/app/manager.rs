@@ -3,7 +3,7 @@
 
 use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
 use super::gateway::{ClusterAccess, client};
-use super::{DataFolder, signals};
+use super::{DataFolder, data_plane, signals};
 pub use crate::cluster::LeaseName;
 use crate::cluster::{Election, ElectionConfig};
 use crate::discovery::{self, Discovery, DiscoveryConfig, EndpointPolicy, Namespaces};
@@ -100,11 +100,12 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
             domain: options.domain.clone(),
             endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
             routes: None,
+            last_good: None,
         },
         table.clone(),
         &discovery_end,
     );
-    let complete = table.clone();
+    let readiness = data_plane::readiness(table.clone(), discovery.kinds().clone());
     let config = ControlPlaneConfig {
         client,
         namespaces: operator::Namespaces::One(options.namespace.clone()),
@@ -117,10 +118,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         url: options.url,
         folder: folder.path(),
         metrics,
-        readiness: Arc::new(move || match complete.load().is_complete() {
-            true => Ok(()),
-            false => Err("the first complete route table is not there yet".to_owned()),
-        }),
+        readiness,
         election: Some(election),
     };
     let control_plane = control_plane::start(config, listener)?;
