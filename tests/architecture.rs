@@ -25,7 +25,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("tls", &["model", "telemetry"], &["kube", "k8s_openapi"]),
     ("config", &["model", "resources", "routing"], &["tokio"]),
     ("cluster", &["model", "resources", "telemetry"], &["hyper", "axum"]),
-    ("discovery", &["config", "model", "resources", "routing", "telemetry"], &["hyper", "axum"]),
+    ("discovery", &["config", "model", "resources", "routing", "telemetry", "tls"], &["hyper", "axum"]),
     ("upstream", &["model", "routing", "telemetry"], &["kube", "k8s_openapi"]),
     ("proxy", &["model", "routing", "telemetry", "tls", "upstream"], &["kube", "k8s_openapi"]),
     ("operator", &["model", "resources", "routing", "telemetry"], &["hyper", "axum"]),

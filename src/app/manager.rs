@@ -7,6 +7,7 @@ use super::{DataFolder, data_plane, signals};
 pub use crate::cluster::LeaseName;
 use crate::cluster::{Election, ElectionConfig};
 use crate::discovery::{self, Discovery, DiscoveryConfig, EndpointPolicy, Namespaces};
+pub use crate::discovery::{CertificateConfig, SecretKey};
 use crate::model::Hostname;
 use crate::operator;
 pub use crate::operator::{PublicUrl, Workload};
@@ -37,6 +38,8 @@ pub struct ManagerOptions {
     pub domain: Hostname,
     /// How the gateway is reached from outside.
     pub url: PublicUrl,
+    /// Where certificates come from, for `explain` and for what is told on Secrets.
+    pub certificates: CertificateConfig,
     /// What runs in a pod: the class's image, or its local command.
     pub workload: Workload,
     /// The Lease by which managers of the same environments elect the one that acts.
@@ -92,6 +95,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         client: client.clone(),
     });
     let table = Arc::new(Table::default());
+    let certificates = options.certificates.store.clone();
     let discovery_end = CancellationToken::new();
     let discovery = discovery::start(
         DiscoveryConfig {
@@ -100,6 +104,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
             domain: options.domain.clone(),
             endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
             routes: None,
+            certificates: options.certificates,
             last_good: None,
         },
         table.clone(),
@@ -113,7 +118,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         domain: options.domain,
         table,
         changes: discovery.changes(),
-        certificates: None,
+        certificates: Some(certificates),
         workload: options.workload,
         url: options.url,
         folder: folder.path(),

@@ -3,7 +3,7 @@
 use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
 use super::data_plane::{self, DataPlane};
 use super::{DataFolder, signals};
-use crate::discovery::{DiscoveryConfig, EndpointPolicy, Namespaces};
+use crate::discovery::{CertificateConfig, DiscoveryConfig, EndpointPolicy, Namespaces};
 use crate::embedded::api::{ApiConfig, ApiServer};
 use crate::embedded::controllers;
 use crate::embedded::node::{self, AddressPool, BackoffConfig, Node, NodeConfig};
@@ -124,6 +124,8 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         endpoint_policy: EndpointPolicy { allow_loopback: true },
         routes: options.routes,
         // The cluster is in this process, and its own folder outlives it.
+        // Whoever reaches this cluster owns it.
+        certificates: CertificateConfig { namespace: Some(NAMESPACE.to_owned()), ..CertificateConfig::default() },
         last_good: None,
     });
     let config = ControlPlaneConfig {

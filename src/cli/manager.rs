@@ -3,7 +3,7 @@
 use super::exit::Failure;
 use super::globals::Globals;
 use crate::app::gateway::ClusterAccess;
-use crate::app::manager::{LeaseName, Manager, ManagerOptions, PublicUrl, Workload};
+use crate::app::manager::{CertificateConfig, LeaseName, Manager, ManagerOptions, PublicUrl, SecretKey, Workload};
 use crate::model::Hostname;
 use clap::Args;
 use std::net::SocketAddr;
@@ -36,6 +36,12 @@ pub(super) struct Arguments {
     /// After so many seconds of silence of that one, another one acts
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(2..=300))]
     lease_duration: u64,
+    /// The namespace of certificates: its labelled Secrets serve every host that they are for, people's hosts too
+    #[arg(long, value_name = "NAME")]
+    certificate_namespace: Option<String>,
+    /// The TLS Secret for names that no other certificate is for
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    default_certificate: Option<SecretKey>,
     /// Run the classes' local commands in the place of their images, for a node of local processes
     #[arg(long)]
     local_commands: bool,
@@ -54,6 +60,11 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         namespace,
         domain,
         url: PublicUrl { http_port: port(http_port), https_port: port(https_port) },
+        certificates: CertificateConfig {
+            namespace: arguments.certificate_namespace.clone(),
+            default: arguments.default_certificate.clone(),
+            ..CertificateConfig::default()
+        },
         workload: if arguments.local_commands { Workload::Local } else { Workload::Image },
         lease,
         lease_duration: Duration::from_secs(arguments.lease_duration),

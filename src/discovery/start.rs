@@ -70,7 +70,7 @@ pub(super) fn start(config: DiscoveryConfig, table: Arc<Table>, shutdown: &Cance
         let send = move |contributions, problems| changes.send(Change::File(contributions, problems)).is_ok();
         spawn.spawn(file::watch_file(path, send));
     }
-    let writer = Writer::new(config.domain, config.endpoint_policy, missing, kinds.clone());
+    let writer = Writer::new(config.domain, config.endpoint_policy, config.certificates, missing, kinds.clone());
     spawn.spawn(writer.run(receiver, fallback(last_good, kinds.clone()), table.clone(), published));
     Discovery { generation, table, kinds }
 }

@@ -223,6 +223,11 @@ impl Routes {
         self.contributions.get(source).into_iter().flat_map(Applied::hosts).cloned().collect()
     }
 
+    /// Whether no source has this very host, and none of it lies in a class's zone.
+    pub fn is_free(&self, claim: &HostClaim) -> bool {
+        !self.claimants.contains_key(claim) && !self.next.patterns.iter().any(|hosts| claim.touches(&hosts.zone))
+    }
+
     /// Says that the lists of every kind were complete.
     pub fn mark_complete(&mut self) {
         self.next.complete = true;

@@ -8,6 +8,9 @@ pub use authority::Authority;
 pub use certificates::{Assigned, CertificateDescription, Certificates};
 pub use pair::{BadPair, CertificateName, Pair};
 
+#[cfg(test)]
+pub(crate) use pair::tests::pem as pair_for_tests;
+
 use rustls::crypto::CryptoProvider;
 use std::path::PathBuf;
 use std::sync::Arc;
