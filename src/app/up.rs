@@ -122,6 +122,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         namespaces: Namespaces::All,
         domain: options.domain.clone(),
         endpoint_policy: EndpointPolicy { allow_loopback: true },
+        locality: crate::routing::Locality::default(),
         routes: options.routes,
         // The cluster is in this process, and its own folder outlives it.
         last_good: None,
@@ -136,6 +137,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         certificates: Some(data_plane.certificates.clone()),
         workload: Workload::Local,
         url: PublicUrl { http_port: Some(addresses.http.port()), https_port: Some(addresses.https.port()) },
+        api_hosts: Vec::new(),
         folder: &path,
         metrics,
         readiness: data_plane.readiness(),
