@@ -45,6 +45,8 @@ pub struct ManagerOptions {
     pub lease: LeaseName,
     /// How long that one may be silent before another one takes its place.
     pub lease_duration: Duration,
+    /// The file of routes that the gateways are given, for `explain`.
+    pub routes: Option<PathBuf>,
     /// Whether endpoints may have loopback addresses: for a cluster whose node runs pods on this machine.
     pub allow_loopback_endpoints: bool,
 }
@@ -102,7 +104,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
             domain: options.domain.clone(),
             endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
             locality: crate::routing::Locality::default(),
-            routes: None,
+            routes: options.routes,
             last_good: None,
         },
         table.clone(),

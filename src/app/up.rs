@@ -161,6 +161,7 @@ async fn start_cluster(cluster: &ApiServer, folder: &Path) -> Result<(Arc<Node>,
         executable: std::env::current_exe().context("this program's own file cannot be found")?,
         addresses: AddressPool::default(),
         backoff: BackoffConfig::default(),
+        port: None,
     };
     let node = node::start(cluster.client(), config).await?;
     cluster.set_node(node.clone());
