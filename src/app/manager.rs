@@ -40,12 +40,16 @@ pub struct ManagerOptions {
     pub url: PublicUrl,
     /// Where certificates come from, for `explain` and for what is told on Secrets.
     pub certificates: CertificateConfig,
+    /// Names under which the management API may be called, beside addresses and `localhost`.
+    pub api_hosts: Vec<Hostname>,
     /// What runs in a pod: the class's image, or its local command.
     pub workload: Workload,
     /// The Lease by which managers of the same environments elect the one that acts.
     pub lease: LeaseName,
     /// How long that one may be silent before another one takes its place.
     pub lease_duration: Duration,
+    /// The file of routes that the gateways are given, for `explain`.
+    pub routes: Option<PathBuf>,
     /// Whether endpoints may have loopback addresses: for a cluster whose node runs pods on this machine.
     pub allow_loopback_endpoints: bool,
 }
@@ -103,7 +107,8 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
             namespaces: Namespaces::All,
             domain: options.domain.clone(),
             endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
-            routes: None,
+            locality: crate::routing::Locality::default(),
+            routes: options.routes,
             certificates: options.certificates,
             last_good: None,
         },
@@ -121,6 +126,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         certificates: Some(certificates),
         workload: options.workload,
         url: options.url,
+        api_hosts: options.api_hosts,
         folder: folder.path(),
         metrics,
         readiness,

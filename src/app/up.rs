@@ -122,6 +122,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         namespaces: Namespaces::All,
         domain: options.domain.clone(),
         endpoint_policy: EndpointPolicy { allow_loopback: true },
+        locality: crate::routing::Locality::default(),
         routes: options.routes,
         // The cluster is in this process, and its own folder outlives it.
         // Whoever reaches this cluster owns it.
@@ -138,6 +139,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         certificates: Some(data_plane.certificates.clone()),
         workload: Workload::Local,
         url: PublicUrl { http_port: Some(addresses.http.port()), https_port: Some(addresses.https.port()) },
+        api_hosts: Vec::new(),
         folder: &path,
         metrics,
         readiness: data_plane.readiness(),
@@ -161,6 +163,7 @@ async fn start_cluster(cluster: &ApiServer, folder: &Path) -> Result<(Arc<Node>,
         executable: std::env::current_exe().context("this program's own file cannot be found")?,
         addresses: AddressPool::default(),
         backoff: BackoffConfig::default(),
+        port: None,
     };
     let node = node::start(cluster.client(), config).await?;
     cluster.set_node(node.clone());

@@ -42,9 +42,15 @@ pub(super) struct Arguments {
     /// The TLS Secret for names that no other certificate is for
     #[arg(long, value_name = "NAMESPACE/NAME")]
     default_certificate: Option<SecretKey>,
+    /// A name under which the management API may be called, beside addresses and localhost; once for each name
+    #[arg(long, value_name = "NAME")]
+    api_host: Vec<Hostname>,
     /// Run the classes' local commands in the place of their images, for a node of local processes
     #[arg(long)]
     local_commands: bool,
+    /// The file of routes that the gateways are given, so that explain knows it as well
+    #[arg(long, value_name = "FILE")]
+    routes: Option<PathBuf>,
     /// Let endpoints have loopback addresses, for a cluster whose pods run on this machine
     #[arg(long)]
     allow_loopback_endpoints: bool,
@@ -65,9 +71,11 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
             default: arguments.default_certificate.clone(),
             ..CertificateConfig::default()
         },
+        api_hosts: arguments.api_host.clone(),
         workload: if arguments.local_commands { Workload::Local } else { Workload::Image },
         lease,
         lease_duration: Duration::from_secs(arguments.lease_duration),
+        routes: arguments.routes.clone(),
         allow_loopback_endpoints: arguments.allow_loopback_endpoints,
     };
     Ok(crate::app::manager::run(options, greet)?)

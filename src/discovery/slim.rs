@@ -34,8 +34,8 @@ pub(super) fn metadata(metadata: &mut ObjectMeta) {
 
 fn is_read(annotation: &str) -> bool {
     let domain = annotation.split_once('/').map_or("", |(domain, _)| domain);
-    let within = |known: &&str| domain.strip_suffix(*known).is_some_and(|sub| sub.is_empty() || sub.ends_with('.'));
-    domain != KUBECTL && ANNOTATION_DOMAINS.iter().any(|known| within(&known))
+    let within = |known: &str| domain.strip_suffix(known).is_some_and(|sub| sub.is_empty() || sub.ends_with('.'));
+    domain != KUBECTL && ANNOTATION_DOMAINS.iter().any(|known| within(known))
 }
 
 /// The status of a Service is the cloud's business.

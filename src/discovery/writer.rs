@@ -6,7 +6,7 @@ use super::last_good::Saved;
 use super::status::Kinds;
 use super::watches::Change;
 use super::{EndpointPolicy, classes, endpoint_slices, environments, secrets, services};
-use crate::model::{EnvironmentKey, Hostname};
+use crate::model::EnvironmentKey;
 use crate::resources::{Environment, EnvironmentClass};
 use crate::routing::{ClassHosts, Contribution, Problem, Routes, SliceKey, SourceKey, SourceKind, Table};
 use crate::telemetry::metrics;
@@ -44,16 +44,16 @@ struct Lists {
 }
 
 impl Writer {
-    /// An empty index that is complete when none of `missing` is missing any more.
+    /// The writer of an index that is complete when none of `missing` is missing any more.
     pub(super) fn new(
-        domain: Hostname,
+        routes: Routes,
         policy: EndpointPolicy,
         certificates: CertificateConfig,
         missing: BTreeSet<SourceKind>,
         kinds: Kinds,
     ) -> Self {
         Self {
-            routes: Routes::new(domain),
+            routes,
             policy,
             ingresses: Ingresses::default(),
             certificates: CertificateIndex::new(certificates),

@@ -36,8 +36,9 @@ impl Settings {
             }
             parsed
         };
-        let timeouts =
-            Timeouts { response_head: duration(labels::RESPONSE_TIMEOUT), idle: duration(labels::IDLE_TIMEOUT) };
+        let (response_head, idle) = (duration(labels::RESPONSE_TIMEOUT), duration(labels::IDLE_TIMEOUT));
+        // How long a request waits for an endpoint is said on the Service.
+        let timeouts = Timeouts { response_head, idle, wait: None };
         Self { protocol, timeouts }
     }
 }

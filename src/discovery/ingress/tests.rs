@@ -31,7 +31,7 @@ fn routes(ingresses: &[Ingress]) -> (Routes, Vec<Problem>) {
     routes.set_classes([crate::routing::ClassHosts { name: "integration".parse().unwrap(), pattern, created: 1 }]);
     for name in ["a", "b", "c", "d", "solver"] {
         let key = ServiceKey { namespace: "default".into(), name: name.into() };
-        let port = ServicePort { name: "http".into(), number: 80, protocol: Protocol::Http1 };
+        let port = ServicePort { name: "http".into(), number: 80, protocol: Protocol::Http1, wait: None };
         routes.set_service(&key, Some(KnownService::Ports([port].into())));
     }
     let mut problems = Vec::new();

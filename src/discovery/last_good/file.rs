@@ -42,12 +42,17 @@ pub(crate) struct Saved {
 
 /// Reads and checks it all; `None` where there is no file.
 pub(crate) fn read(last_good: &LastGood) -> Result<Option<Saved>, LastGoodError> {
-    let Some((bytes, confirmed)) = bytes(&last_good.path)? else { return Ok(None) };
+    let Some(Content { bytes, confirmed }) = content(&last_good.path)? else { return Ok(None) };
     parse(&bytes, &last_good.of, confirmed).map(Some)
 }
 
 /// The content, and when it was last confirmed.
-fn bytes(path: &Path) -> Result<Option<(Vec<u8>, Option<Timestamp>)>, LastGoodError> {
+struct Content {
+    bytes: Vec<u8>,
+    confirmed: Option<Timestamp>,
+}
+
+fn content(path: &Path) -> Result<Option<Content>, LastGoodError> {
     // Asked before it is opened: opening a pipe would wait for its other end.
     let metadata = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -66,7 +71,7 @@ fn bytes(path: &Path) -> Result<Option<(Vec<u8>, Option<Timestamp>)>, LastGoodEr
         return Err(LastGoodError::TooLarge(read));
     }
     let confirmed = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok());
-    Ok(Some((bytes, confirmed)))
+    Ok(Some(Content { bytes, confirmed }))
 }
 
 fn parse(bytes: &[u8], ours: &Identity, confirmed: Option<Timestamp>) -> Result<Saved, LastGoodError> {
