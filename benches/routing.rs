@@ -103,7 +103,7 @@ impl World {
         for _ in 0..20 {
             for host in &hosts {
                 let table = self.table.load();
-                let request = RequestView { host, path: "/some/path", query: None, method: &method, headers: &headers };
+                let request = RequestView::new(host, "/some/path", &method, &headers);
                 assert!(matches!(black_box(table.find(black_box(&request))), Match::Rule(_)));
             }
         }
@@ -133,7 +133,7 @@ fn service(number: usize) -> Contribution {
         source: SourceKey { kind: SourceKind::Service, namespace: "default".into(), name },
         created: 0,
         claims: Claims::Personal(key(number)),
-        rules: vec![RuleSpec { matcher: Matcher::any(), backends: vec![backend], timeouts: Timeouts::default() }],
+        rules: vec![RuleSpec { matcher: Matcher::any(), backends: vec![backend], ..RuleSpec::default() }],
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::model::{EnvironmentKey, shown};
 use crate::resources::labels;
 use crate::routing::{
-    BackendSpec, Claims, ClusterName, Contribution, HostClaim, Matcher, PortName, Problem, ProblemReason, Protocol,
-    RuleSpec, SourceKey, SourceKind, Timeouts,
+    BackendSpec, Claims, ClusterName, Contribution, HostClaim, PortName, Problem, ProblemReason, Protocol, RuleSpec,
+    SourceKey, SourceKind,
 };
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use kube::ResourceExt;
@@ -58,11 +58,7 @@ pub(super) fn translate(service: &Service) -> (Option<Contribution>, Vec<Problem
             return (None, problems);
         }
     };
-    let rules = vec![RuleSpec {
-        matcher: Matcher::any(),
-        backends: vec![backend(service, port)],
-        timeouts: Timeouts::default(),
-    }];
+    let rules = vec![RuleSpec { backends: vec![backend(service, port)], ..RuleSpec::default() }];
     let created = service.creation_timestamp().map_or(i64::MAX, |time| time.0.as_second());
     (Some(Contribution { source: source(service), created, claims, rules }), problems)
 }

@@ -7,6 +7,7 @@ mod activity;
 mod body;
 mod connection;
 mod fields;
+mod filters;
 mod forward;
 mod gateway;
 mod limits;

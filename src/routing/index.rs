@@ -2,9 +2,9 @@
 
 use super::services::Services;
 use super::{
-    BackendRef, BackendSpec, Claims, Cluster, ClusterName, Contribution, EnvironmentNote, HostClaim, HostRoutes,
-    PersonalHosts, PortName, Problem, ProblemReason, Rule, RuleName, RuleSpec, Slice, SliceKey, Snapshot, SourceKey,
-    SourceKind, Table,
+    BackendRef, BackendSpec, Claims, Cluster, ClusterName, Contribution, EnvironmentNote, Filter, HostClaim,
+    HostRoutes, PersonalHosts, PortName, Problem, ProblemReason, Rule, RuleName, RuleSpec, Slice, SliceKey, Snapshot,
+    SourceKey, SourceKind, Table,
 };
 use crate::model::{ClassName, EnvironmentKey, HostPattern, Hostname};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -296,12 +296,14 @@ impl Routes {
         let mut rules = Vec::with_capacity(contribution.rules.len());
         for (index, spec) in contribution.rules.iter().enumerate() {
             let backends = self.backends(spec);
-            if backends.is_empty() {
+            if backends.is_empty() && !spec.filters.iter().any(Filter::may_answer) {
                 continue;
             }
             rules.push(Arc::new(Rule {
                 name: RuleName { source: contribution.source.clone(), index },
                 matcher: spec.matcher.clone(),
+                priority: spec.priority,
+                filters: spec.filters.clone().into(),
                 backends: backends.into(),
                 timeouts: spec.timeouts,
                 environment: environment.clone(),

@@ -2,6 +2,7 @@
 
 mod deadlines;
 mod deploys;
+mod filters;
 mod framing;
 mod h2c;
 mod harness;
