@@ -129,12 +129,9 @@ fn service(number: usize) -> Contribution {
     let name: Box<str> = key(number).object_name().into();
     let cluster = ClusterName { namespace: "default".into(), service: name.clone(), port: PortName::Number(80) };
     let backend = BackendSpec::Service { cluster, slice_port: "http".into(), protocol: Protocol::Http1, weight: 1 };
-    Contribution {
-        source: SourceKey { kind: SourceKind::Service, namespace: "default".into(), name },
-        created: 0,
-        claims: Claims::Personal(key(number)),
-        rules: vec![RuleSpec { matcher: Matcher::any(), backends: vec![backend], ..RuleSpec::default() }],
-    }
+    let source = SourceKey { kind: SourceKind::Service, namespace: "default".into(), name };
+    let rules = vec![RuleSpec { matcher: Matcher::any(), backends: vec![backend], ..RuleSpec::default() }];
+    Contribution::of_one_group(source, 0, Claims::Personal(key(number)), rules)
 }
 
 fn slice_key(number: usize) -> SliceKey {

@@ -14,6 +14,7 @@
 //! | [`proxy`] | a request's way: accept, match, forward, answer |
 //! | [`upstream`] | connections to endpoints: choose, connect, pool |
 //! | [`tls`] | certificates by server name, and the development authority |
+//! | [`cluster`] | being a client of a cluster: credentials that rotate, leadership by a Lease, rights |
 //! | [`operator`] | an Environment becomes a Deployment and a Service, and its status tells how it is |
 //! | [`api`] | the management API |
 //! | [`embedded`] | the embedded cluster: a small Kubernetes API, controllers, and a node of local processes |
@@ -23,6 +24,7 @@
 pub mod api;
 pub mod app;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod discovery;
 pub mod embedded;

@@ -24,6 +24,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("telemetry", &["model"], &["kube", "k8s_openapi"]),
     ("tls", &["model", "telemetry"], &["kube", "k8s_openapi"]),
     ("config", &["model", "resources", "routing"], &["tokio"]),
+    ("cluster", &["model", "resources", "telemetry"], &["hyper", "axum"]),
     ("discovery", &["config", "model", "resources", "routing", "telemetry"], &["hyper", "axum"]),
     ("upstream", &["model", "routing", "telemetry"], &["kube", "k8s_openapi"]),
     ("proxy", &["model", "routing", "telemetry", "tls", "upstream"], &["kube", "k8s_openapi"]),
@@ -40,6 +41,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         "app",
         &[
             "api",
+            "cluster",
             "config",
             "discovery",
             "embedded",

@@ -16,27 +16,42 @@ use std::path::Path;
 
 #[test]
 fn the_definitions_in_deploy_crds_are_those_of_the_code() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/crds");
     let files = doorstep::resources::crd_yaml().unwrap();
+    holds("deploy/crds", &files);
+    // Helm reads nothing from outside of the chart.
+    holds("deploy/chart/files/crds", &files);
+}
+
+#[test]
+fn the_classes_of_the_chart_are_the_shipped_ones() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/classes");
+    let files = folder.read_dir().unwrap().map(|entry| {
+        let path = entry.unwrap().path();
+        (path.file_name().unwrap().to_str().unwrap().to_owned(), std::fs::read_to_string(&path).unwrap())
+    });
+    holds("deploy/chart/files/classes", &files.collect::<Vec<_>>());
+}
+
+/// Whether `folder` holds exactly these files; they are written where that is asked for.
+fn holds(folder: &str, files: &[(impl AsRef<str>, String)]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     if std::env::var_os("DOORSTEP_UPDATE").is_some() {
-        std::fs::create_dir_all(&folder).unwrap();
-        for (name, text) in &files {
-            std::fs::write(folder.join(name), text).unwrap();
+        std::fs::create_dir_all(&path).unwrap();
+        for (name, text) in files {
+            std::fs::write(path.join(name.as_ref()), text).unwrap();
         }
     }
-    for (name, text) in &files {
-        let found = std::fs::read_to_string(folder.join(name)).unwrap_or_default();
-        assert!(
-            found == *text,
-            "deploy/crds/{name} is not what the code makes; run with DOORSTEP_UPDATE=1 to write it"
-        );
+    for (name, text) in files {
+        let name = name.as_ref();
+        let found = std::fs::read_to_string(path.join(name)).unwrap_or_default();
+        assert!(found == *text, "{folder}/{name} is not what it is made from; run with DOORSTEP_UPDATE=1 to write it");
     }
     let mut there: Vec<String> =
-        folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    let mut known: Vec<String> = files.into_iter().map(|(name, _)| name).collect();
+        path.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut known: Vec<&str> = files.iter().map(|(name, _)| name.as_ref()).collect();
     there.sort();
-    known.sort();
-    assert_eq!(there, known, "deploy/crds holds a file that nothing generates");
+    known.sort_unstable();
+    assert_eq!(there, known, "{folder} holds a file that nothing generates");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::TOKEN_FILE;
 use super::zones::Lookup;
 use crate::api::{self, ApiState, Token};
+use crate::cluster::{Election, fenced};
 use crate::model::Hostname;
 use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Workload};
 use crate::routing::Table;
@@ -33,6 +34,8 @@ pub(super) struct ControlPlaneConfig<'f> {
     pub(super) folder: &'f Path,
     pub(super) metrics: PrometheusHandle,
     pub(super) readiness: Readiness,
+    /// Who acts, where several managers may; without it, this one does.
+    pub(super) election: Option<Election>,
 }
 
 /// The manager at work.
@@ -70,19 +73,24 @@ pub(super) fn start(config: ControlPlaneConfig<'_>, listener: TcpListener) -> Re
     let router = pages.merge(api::router(state));
     let end = shutdown.clone().cancelled_owned();
     let server = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(end).await });
-    let operator = operator::run(
-        OperatorConfig {
-            client: config.client,
-            namespaces: config.namespaces,
-            domain: config.domain,
-            table: config.table,
-            changes: config.changes,
-            workload: config.workload,
-            url: config.url,
-        },
-        shutdown.clone(),
-    );
-    Ok(ControlPlane { shutdown, operator: tokio::spawn(operator), server })
+    let operator = OperatorConfig {
+        client: config.client,
+        namespaces: config.namespaces,
+        domain: config.domain,
+        table: config.table,
+        changes: config.changes,
+        workload: config.workload,
+        url: config.url,
+    };
+    Ok(ControlPlane { operator: tokio::spawn(operate(operator, config.election, shutdown.clone())), shutdown, server })
+}
+
+/// Runs the operator: at once, or whenever this process leads. Nothing of it runs on between two terms.
+async fn operate(config: OperatorConfig, election: Option<Election>, shutdown: CancellationToken) {
+    let Some(election) = election else { return operator::run(config, shutdown).await };
+    let client = fenced(&config.client, election.term());
+    let config = OperatorConfig { client, ..config };
+    election.run(shutdown, |stop| operator::run(config.clone(), stop)).await;
 }
 
 impl ControlPlane {

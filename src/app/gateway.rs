@@ -2,12 +2,13 @@
 
 use super::data_plane::{self, DataPlane};
 use super::{DataFolder, control_plane, signals};
+pub use crate::cluster::ClusterAccess;
 use crate::discovery::{DiscoveryConfig, EndpointPolicy, Namespaces};
 use crate::model::Hostname;
 use crate::telemetry::access_log::Sink;
 use crate::telemetry::{health, logs, recorder};
 use crate::tls::Authority;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,17 +18,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How long requests under way may take when it ends.
 const GRACE: Duration = Duration::from_secs(30);
-
-/// Which cluster is meant.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ClusterAccess {
-    /// None: routes come from a file alone.
-    None,
-    /// The cluster that this process runs in, or the current one of the user's kubeconfig.
-    Inferred,
-    /// The current one of this kubeconfig.
-    Kubeconfig(PathBuf),
-}
 
 /// What the gateway is to be.
 #[derive(Debug, Clone)]
@@ -122,22 +112,7 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
 
 /// A client of the cluster that is meant.
 pub(super) async fn client(access: &ClusterAccess) -> Result<Option<kube::Client>> {
-    let config = match access {
-        ClusterAccess::None => return Ok(None),
-        ClusterAccess::Inferred => kube::Config::infer().await.context(
-            "no cluster was found: neither does this run in one, nor is there a kubeconfig; give one with --kubeconfig",
-        )?,
-        ClusterAccess::Kubeconfig(path) => {
-            let shown = path.display();
-            // These errors tell their own sources, so they are taken as texts.
-            let wrong =
-                |error: kube::config::KubeconfigError| anyhow!("the kubeconfig {shown} cannot be used: {error}");
-            let kubeconfig = kube::config::Kubeconfig::read_from(path).map_err(wrong)?;
-            let options = kube::config::KubeConfigOptions::default();
-            kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(wrong)?
-        }
-    };
-    Ok(Some(kube::Client::try_from(config).context("no client of the cluster could be made")?))
+    Ok(crate::cluster::connect(access).await?.map(|connected| connected.client))
 }
 
 impl Gateway {

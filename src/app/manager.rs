@@ -4,6 +4,8 @@
 use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
 use super::gateway::{ClusterAccess, client};
 use super::{DataFolder, signals};
+pub use crate::cluster::LeaseName;
+use crate::cluster::{Election, ElectionConfig};
 use crate::discovery::{self, Discovery, DiscoveryConfig, EndpointPolicy, Namespaces};
 use crate::model::Hostname;
 use crate::operator;
@@ -37,6 +39,10 @@ pub struct ManagerOptions {
     pub url: PublicUrl,
     /// What runs in a pod: the class's image, or its local command.
     pub workload: Workload,
+    /// The Lease by which managers of the same environments elect the one that acts.
+    pub lease: LeaseName,
+    /// How long that one may be silent before another one takes its place.
+    pub lease_duration: Duration,
     /// Whether endpoints may have loopback addresses: for a cluster whose node runs pods on this machine.
     pub allow_loopback_endpoints: bool,
 }
@@ -78,6 +84,13 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
     let listener = control_plane::bind(options.api, "--api").await?;
     let api = listener.local_addr().context("the management API has no address")?;
     let client = client(&options.cluster).await?.context("the manager needs a cluster; give one with --kubeconfig")?;
+    let election = Election::new(ElectionConfig {
+        namespace: options.lease.namespace.unwrap_or_else(|| client.default_namespace().to_owned()),
+        name: options.lease.name,
+        identity: identity(),
+        duration: options.lease_duration,
+        client: client.clone(),
+    });
     let table = Arc::new(Table::default());
     let discovery_end = CancellationToken::new();
     let discovery = discovery::start(
@@ -108,10 +121,18 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
             true => Ok(()),
             false => Err("the first complete route table is not there yet".to_owned()),
         }),
+        election: Some(election),
     };
     let control_plane = control_plane::start(config, listener)?;
     super::write_addresses(folder.path(), &serde_json::json!({"api": api}))?;
     Ok(Manager { _folder: folder, api, control_plane, discovery, discovery_end })
+}
+
+/// A name that no other process has: the machine's, which in a cluster is the pod's, and something by chance.
+fn identity() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = host.trim().chars().filter(|c| c.is_ascii_graphic()).take(128).collect::<String>();
+    format!("{}_{:016x}", if host.is_empty() { "doorstep" } else { &host }, fastrand::u64(..))
 }
 
 impl Manager {

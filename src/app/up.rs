@@ -137,6 +137,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         folder: &path,
         metrics,
         readiness: data_plane.readiness(),
+        election: None,
     };
     let control_plane = control_plane::start(config, api)?;
     let Addresses { http, https, api, kube } = addresses;

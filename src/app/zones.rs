@@ -41,7 +41,8 @@ fn names(table: &Snapshot) -> BTreeSet<String> {
     let claimed = table.hosts().filter_map(|host| match &host.host {
         HostClaim::Exact(name) if table.personal(name.as_str()).is_some() => None,
         HostClaim::Exact(name) => Some(name.to_string()),
-        HostClaim::Wildcard(parent) => Some(format!("*.{parent}")),
+        HostClaim::Wildcard(parent) | HostClaim::OneLabel(parent) => Some(format!("*.{parent}")),
+        HostClaim::Any => None,
     });
     zones.chain(claimed).collect()
 }

@@ -3,11 +3,12 @@
 use super::exit::Failure;
 use super::globals::Globals;
 use crate::app::gateway::ClusterAccess;
-use crate::app::manager::{Manager, ManagerOptions, PublicUrl, Workload};
+use crate::app::manager::{LeaseName, Manager, ManagerOptions, PublicUrl, Workload};
 use crate::model::Hostname;
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct Arguments {
@@ -29,6 +30,12 @@ pub(super) struct Arguments {
     /// The port under which people reach the gateway by HTTPS, for the URLs; 0 for none
     #[arg(long, value_name = "PORT", default_value_t = 443)]
     https_port: u16,
+    /// The Lease by which managers elect the one that acts: NAME, or NAMESPACE/NAME [namespace: the manager's own]
+    #[arg(long, value_name = "LEASE", default_value = "doorstep-manager")]
+    lease: LeaseName,
+    /// After so many seconds of silence of that one, another one acts
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(2..=300))]
+    lease_duration: u64,
     /// Run the classes' local commands in the place of their images, for a node of local processes
     #[arg(long)]
     local_commands: bool,
@@ -38,7 +45,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { kubeconfig, api, domain, namespace, http_port, https_port, .. } = arguments.clone();
+    let Arguments { kubeconfig, api, domain, namespace, http_port, https_port, lease, .. } = arguments.clone();
     let port = |port: u16| (port != 0).then_some(port);
     let options = ManagerOptions {
         data: globals.data()?,
@@ -48,6 +55,8 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         domain,
         url: PublicUrl { http_port: port(http_port), https_port: port(https_port) },
         workload: if arguments.local_commands { Workload::Local } else { Workload::Image },
+        lease,
+        lease_duration: Duration::from_secs(arguments.lease_duration),
         allow_loopback_endpoints: arguments.allow_loopback_endpoints,
     };
     Ok(crate::app::manager::run(options, greet)?)

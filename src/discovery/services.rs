@@ -3,8 +3,8 @@
 use crate::model::{EnvironmentKey, shown};
 use crate::resources::labels;
 use crate::routing::{
-    BackendSpec, Claims, ClusterName, Contribution, HostClaim, PortName, Problem, ProblemReason, Protocol, RuleSpec,
-    SourceKey, SourceKind,
+    BackendSpec, Claims, ClusterName, Contribution, HostClaim, KnownService, PortName, Problem, ProblemReason,
+    Protocol, RuleSpec, ServiceKey, SourceKey, SourceKind,
 };
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use kube::ResourceExt;
@@ -19,6 +19,31 @@ pub(super) fn source(service: &Service) -> SourceKey {
         namespace: service.namespace().unwrap_or_default().into(),
         name: service.name_any().into(),
     }
+}
+
+/// The key under which its ports are known.
+pub(super) fn key(service: &Service) -> ServiceKey {
+    key_of(&source(service))
+}
+
+/// The same, of a source that is a Service.
+pub(super) fn key_of(source: &SourceKey) -> ServiceKey {
+    ServiceKey { namespace: source.namespace.clone(), name: source.name.clone() }
+}
+
+/// What rules that name one of its ports need to know of it.
+pub(super) fn known(service: &Service) -> KnownService {
+    if is_external(service) {
+        return KnownService::ExternalName;
+    }
+    let ports = service.spec.iter().filter_map(|spec| spec.ports.as_ref()).flatten();
+    // An ingress forwards HTTP: a port of another transport may have the same number, and is not meant.
+    let tcp = ports.filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP"));
+    let known = tcp.filter_map(|port| {
+        let name = port.name.as_deref().unwrap_or_default().into();
+        Some(crate::routing::ServicePort { name, number: u16::try_from(port.port).ok()?, protocol: protocol(port) })
+    });
+    KnownService::Ports(known.collect())
 }
 
 /// What a Service contributes, and what is wrong with it.
@@ -60,7 +85,7 @@ pub(super) fn translate(service: &Service) -> (Option<Contribution>, Vec<Problem
     };
     let rules = vec![RuleSpec { backends: vec![backend(service, port)], ..RuleSpec::default() }];
     let created = service.creation_timestamp().map_or(i64::MAX, |time| time.0.as_second());
-    (Some(Contribution { source: source(service), created, claims, rules }), problems)
+    (Some(Contribution::of_one_group(source(service), created, claims, rules)), problems)
 }
 
 /// The labels must say what the name says, so that nobody takes a host by labelling an object.
@@ -98,11 +123,10 @@ fn named(hosts: &str) -> (Vec<HostClaim>, Vec<String>) {
 
 /// The port that was asked for, else the one named `http`, else the only one or the first.
 fn port<'s>(service: &'s Service, wanted: Option<&str>) -> Result<&'s ServicePort, String> {
-    let spec = service.spec.as_ref();
-    if spec.and_then(|spec| spec.type_.as_deref()) == Some("ExternalName") {
+    if is_external(service) {
         return Err("it is of type ExternalName, which has no endpoints; requests are sent to pods only".to_owned());
     }
-    let ports = spec.and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
+    let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
     let Some(wanted) = wanted else {
         let http = ports.iter().find(|port| port.name.as_deref() == Some("http"));
         return http.or(ports.first()).ok_or_else(|| "it has no ports; give it one".to_owned());
@@ -115,6 +139,17 @@ fn port<'s>(service: &'s Service, wanted: Option<&str>) -> Result<&'s ServicePor
     })
 }
 
+fn is_external(service: &Service) -> bool {
+    service.spec.as_ref().and_then(|spec| spec.type_.as_deref()) == Some("ExternalName")
+}
+
+fn protocol(port: &ServicePort) -> Protocol {
+    match port.app_protocol.as_deref() {
+        Some("kubernetes.io/h2c") => Protocol::H2c,
+        Some(_) | None => Protocol::Http1,
+    }
+}
+
 fn backend(service: &Service, port: &ServicePort) -> BackendSpec {
     let number = u16::try_from(port.port).unwrap_or_default();
     let cluster = ClusterName {
@@ -122,11 +157,8 @@ fn backend(service: &Service, port: &ServicePort) -> BackendSpec {
         service: service.name_any().into(),
         port: PortName::Number(number),
     };
-    let protocol = match port.app_protocol.as_deref() {
-        Some("kubernetes.io/h2c") => Protocol::H2c,
-        _ => Protocol::Http1,
-    };
-    BackendSpec::Service { cluster, slice_port: port.name.clone().unwrap_or_default().into(), protocol, weight: 1 }
+    let slice_port = port.name.clone().unwrap_or_default().into();
+    BackendSpec::Service { cluster, slice_port, protocol: protocol(port), weight: 1 }
 }
 
 #[cfg(test)]
@@ -155,9 +187,9 @@ mod tests {
         let labels = json!({"labels": {"doorstep.dev/user": "haimaz", "doorstep.dev/class": "integration"}});
         let (own, _) = translate(&service("haimaz-integration", labels.clone(), &ports()));
         let own = own.unwrap();
-        assert!(matches!(&own.claims, Claims::Personal(key) if key.object_name() == "haimaz-integration"));
+        assert!(matches!(&own.groups[0].claims, Claims::Personal(key) if key.object_name() == "haimaz-integration"));
         assert!(
-            matches!(&own.rules[0].backends[0], BackendSpec::Service { protocol: Protocol::H2c, slice_port, .. } if &**slice_port == "http")
+            matches!(&own.groups[0].rules[0].backends[0], BackendSpec::Service { protocol: Protocol::H2c, slice_port, .. } if &**slice_port == "http")
         );
         assert!(refusal(&service("thief", labels, &ports())).contains("whose Service has the name haimaz-integration"));
         let half = json!({"labels": {"doorstep.dev/user": "haimaz"}});
@@ -170,7 +202,7 @@ mod tests {
     fn a_shared_service_loses_only_the_hosts_that_are_none() {
         let hosts = json!({"annotations": {"doorstep.dev/host": "dg.example.com, *.dg.example.com, -bad", "doorstep.dev/port": "9000"}});
         let (contribution, problems) = translate(&service("dg", hosts, &ports()));
-        let Claims::Named(claims) = contribution.unwrap().claims else { panic!("named") };
+        let Claims::Named(claims) = &contribution.unwrap().groups[0].claims else { panic!("named") };
         assert_eq!((claims.len(), problems.len()), (2, 1));
         let port = json!({"annotations": {"doorstep.dev/host": "a.test", "doorstep.dev/port": "nope"}});
         assert!(refusal(&service("dg", port, &ports())).contains("it has admin, http"));

@@ -117,16 +117,22 @@ impl Writer {
                 self.apply_service(&service);
             }
             Event::InitDone => {
-                self.routes.retain(SourceKind::Service, &std::mem::take(&mut self.lists.services));
+                let kept = std::mem::take(&mut self.lists.services);
+                self.routes.retain_services(&kept.iter().map(services::key_of).collect());
+                self.routes.retain(SourceKind::Service, &kept);
                 self.missing.remove(&SourceKind::Service);
             }
             Event::Apply(service) => self.apply_service(&service),
-            Event::Delete(service) => self.routes.remove(&services::source(&service)),
+            Event::Delete(service) => {
+                self.routes.set_service(&services::key(&service), None);
+                self.routes.remove(&services::source(&service));
+            }
         }
     }
 
     fn apply_service(&mut self, service: &Service) {
         let source = services::source(service);
+        self.routes.set_service(&services::key(service), Some(services::known(service)));
         let (contribution, problems) = services::translate(service);
         match contribution {
             Some(contribution) => self.routes.apply(contribution),

@@ -39,6 +39,7 @@ use tokio_util::sync::CancellationToken;
 const CONCURRENCY: usize = 32;
 
 /// What the operator works with.
+#[derive(Clone)]
 pub struct OperatorConfig {
     /// The cluster.
     pub client: kube::Client,

@@ -105,6 +105,9 @@ pub(super) fn explain(worker: &Worker, rule: &Rule, refusal: Refusal) -> Refusal
         refusal,
         Refusal::NoEndpoint | Refusal::ConnectRefused | Refusal::ConnectTimeout | Refusal::UpstreamReset { .. }
     );
+    if matches!(refusal, Refusal::NoEndpoint) && rule.backends.iter().any(|backend| backend.unresolved.is_some()) {
+        return Refusal::BackendNotFound;
+    }
     let Some(key) = rule.environment.as_ref().filter(|_| about_endpoints) else { return refusal };
     match worker.table.load().environment(key) {
         Some(note) if !note.ready => {

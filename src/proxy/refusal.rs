@@ -28,6 +28,8 @@ pub enum Refusal {
     },
     /// The rule leads to no endpoint that may get requests.
     NoEndpoint,
+    /// The rule leads to a Service, or a port of one, that is not there.
+    BackendNotFound,
     /// The endpoint took no connection.
     ConnectRefused,
     /// The endpoint did not answer the connection in time.
@@ -107,9 +109,11 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::NoRoute | Self::NoRule | Self::NoEnvironment { .. } => StatusCode::NOT_FOUND,
-            Self::GatewayStarting | Self::NotReady { .. } | Self::NoEndpoint | Self::ConnectExhausted => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::GatewayStarting
+            | Self::NotReady { .. }
+            | Self::NoEndpoint
+            | Self::BackendNotFound
+            | Self::ConnectExhausted => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectRefused | Self::ForbiddenAddress | Self::UpstreamReset { .. } | Self::UpstreamProtocol => {
                 StatusCode::BAD_GATEWAY
             }
@@ -128,7 +132,9 @@ impl Refusal {
     pub fn proxy_status(&self) -> &'static str {
         match self {
             Self::NoRoute | Self::NoRule | Self::NoEnvironment { .. } => "destination_not_found",
-            Self::GatewayStarting | Self::NotReady { .. } | Self::NoEndpoint => "destination_unavailable",
+            Self::GatewayStarting | Self::NotReady { .. } | Self::NoEndpoint | Self::BackendNotFound => {
+                "destination_unavailable"
+            }
             Self::ConnectRefused => "connection_refused",
             Self::ForbiddenAddress => "destination_ip_prohibited",
             Self::ConnectTimeout => "connection_timeout",
@@ -152,6 +158,7 @@ impl Refusal {
             Self::NoEnvironment { .. } => "NoEnvironment",
             Self::NotReady { .. } => "NotReady",
             Self::NoEndpoint => "NoEndpoint",
+            Self::BackendNotFound => "BackendNotFound",
             Self::ConnectRefused => "ConnectRefused",
             Self::ConnectTimeout => "ConnectTimeout",
             Self::ConnectExhausted => "ConnectExhausted",
@@ -178,6 +185,7 @@ impl Refusal {
             Self::NoEnvironment { .. } => "This environment does not exist",
             Self::NotReady { .. } => "This environment is not ready",
             Self::NoEndpoint => "Nothing runs behind this host",
+            Self::BackendNotFound => "This host leads to a Service that is not there",
             Self::ConnectRefused => "The backend takes no connection",
             Self::ConnectTimeout => "The backend does not answer",
             Self::ConnectExhausted => "The gateway has no connection left",
@@ -207,6 +215,11 @@ impl Refusal {
             Self::NotReady { reason, message, .. } if message.is_empty() => format!("It is not ready: {reason}."),
             Self::NotReady { reason, message, .. } => format!("{reason}: {message}"),
             Self::NoEndpoint => "The host is known, but no pod behind it is ready to take requests.".into(),
+            // Which one is for those who may ask `explain`: names of the cluster are not for everybody.
+            Self::BackendNotFound => {
+                "The rule names a Service, or a port of one, that does not exist; `doorstep explain` tells which."
+                    .into()
+            }
             Self::ConnectRefused => "The pod is there, but nothing listens on its port.".into(),
             Self::ConnectTimeout => "The pod did not take the connection in time.".into(),
             Self::ConnectExhausted => "Out of file descriptors or local ports; try again in a moment.".into(),
@@ -238,6 +251,7 @@ impl Refusal {
             | Self::NoEnvironment { .. }
             | Self::NotReady { .. }
             | Self::NoEndpoint
+            | Self::BackendNotFound
             | Self::ConnectExhausted
             | Self::ForbiddenAddress
             | Self::ResponseHeadTimeout
@@ -267,6 +281,7 @@ impl Refusal {
             | Self::NoEnvironment { .. }
             | Self::NotReady { .. }
             | Self::NoEndpoint
+            | Self::BackendNotFound
             | Self::BadRequest(_)
             | Self::Connect
             | Self::Misdirected
@@ -284,6 +299,7 @@ impl Refusal {
             | Self::NoEnvironment { .. }
             | Self::NotReady { .. }
             | Self::NoEndpoint
+            | Self::BackendNotFound
             | Self::ConnectRefused
             | Self::ConnectTimeout
             | Self::ConnectExhausted

@@ -103,6 +103,8 @@ pub struct ExplainedBackend {
     pub cluster: String,
     /// Its share in relation to the others.
     pub weight: u32,
+    /// Why it leads nowhere, where the Service or its port is not there.
+    pub unresolved: Option<String>,
     /// Its endpoints.
     pub endpoints: Vec<ExplainedEndpoint>,
 }
@@ -125,7 +127,6 @@ impl Snapshot {
     /// How this request would be routed, and why.
     pub fn explain(&self, request: &RequestView<'_>) -> Explanation {
         let found = self.find(request);
-        let decided = self.host(request.host);
         let (winner, decision) = match &found {
             Match::Rule(rule) => (Some(*rule), format!("{} takes it", rule.name)),
             Match::NoRule => (None, format!("{} is known, but none of its rules takes this request", request.host)),
@@ -140,33 +141,39 @@ impl Snapshot {
         };
         let key = winner.and_then(|rule| rule.environment.clone()).or_else(|| self.personal(request.host));
         let note = key.as_ref().and_then(|key| self.environment(key));
+        let (winning, losers) = self.asked(request, winner);
         Explanation {
             host: request.host.to_owned(),
             path: request.path.to_owned(),
             decision,
-            winner: winner.zip(decided).map(|(rule, host)| describe(host, rule)),
-            losers: self.losers(request, decided, winner),
+            winner: winner.zip(winning).map(|(rule, host)| describe(host, rule)),
+            losers,
             filters: winner.map(|rule| rule.filters.iter().map(ToString::to_string).collect()).unwrap_or_default(),
             outcome: winner.and_then(|rule| outcome(rule, request)),
             backends: winner.map(|rule| backends(rule)).unwrap_or_default(),
             environment: key.as_ref().map(ToString::to_string),
             environment_state: note.map(|note| format!("{}: {}", note.reason, note.message)),
-            problems: self.problems_at(request.host, key.as_ref().map(|key| key.object_name()).as_deref()),
+            problems: self.problems_at(request.host, winner, key.as_ref().map(|key| key.object_name()).as_deref()),
             generation: self.generation,
         }
     }
 
-    fn losers(
-        &self,
-        request: &RequestView<'_>,
-        decided: Option<&Arc<HostRoutes>>,
-        winner: Option<&Arc<Rule>>,
-    ) -> Vec<Loser> {
-        let mut losers = Vec::new();
-        if let Some(host) = decided {
-            for (rule, mismatch) in
-                host.judged(request).filter(|(rule, _)| winner.is_none_or(|w| !Arc::ptr_eq(w, rule)))
-            {
+    /// The host in which the winner was found, and every other rule that could have got the request.
+    fn asked(&self, request: &RequestView<'_>, winner: Option<&Arc<Rule>>) -> (Option<&Arc<HostRoutes>>, Vec<Loser>) {
+        let is_winner = |rule: &Arc<Rule>| winner.is_some_and(|winner| Arc::ptr_eq(winner, rule));
+        let (mut winning, mut decided, mut losers) = (None, None::<&Arc<HostRoutes>>, Vec::new());
+        for host in self.candidates(request.host) {
+            if let Some(decided) = decided {
+                let reason = format!("its host {} is wider than {}", host.host, decided.host);
+                let lost = |rule: &Arc<Rule>| Loser { rule: describe(host, rule), reason: reason.clone() };
+                losers.extend(host.rules().iter().map(lost));
+                continue;
+            }
+            for (rule, mismatch) in host.judged(request) {
+                if is_winner(rule) {
+                    winning = Some(host);
+                    continue;
+                }
                 let reason = match (mismatch, winner) {
                     (Some(mismatch), _) => mismatch.to_string(),
                     (None, Some(winner)) if winner.priority > rule.priority => format!(
@@ -180,27 +187,21 @@ impl Snapshot {
                 };
                 losers.push(Loser { rule: describe(host, rule), reason });
             }
+            decided = (winning.is_some() || host.decides()).then_some(host);
         }
-        let wider = self.wildcards_of(request.host).filter(|host| decided.is_none_or(|d| !Arc::ptr_eq(d, host)));
-        for (host, decided) in wider.filter_map(|host| Some((host, decided?))) {
-            let reason = format!("its host {} is wider than {}", host.host, decided.host);
-            losers.extend(host.rules().iter().map(|rule| Loser { rule: describe(host, rule), reason: reason.clone() }));
-        }
-        losers
+        (winning, losers)
     }
 
-    /// The problems that name this host, and those of the Service that would answer it.
-    fn problems_at(&self, host: &str, service: Option<&str>) -> Vec<String> {
-        let names_host = |problem: &super::Problem| {
-            problem.host.as_ref().is_some_and(|claim| match claim {
-                super::HostClaim::Exact(claimed) => claimed.as_str() == host,
-                super::HostClaim::Wildcard(parent) => {
-                    host.strip_suffix(parent.as_str()).is_some_and(|front| front.ends_with('.'))
-                }
-            })
-        };
+    /// The problems that name this host, and those of the source that would answer it.
+    fn problems_at(&self, host: &str, winner: Option<&Arc<Rule>>, service: Option<&str>) -> Vec<String> {
+        let names_host = |problem: &super::Problem| problem.host.as_ref().is_some_and(|claim| claim.takes(host));
         let of_service = |problem: &super::Problem| service.is_some_and(|name| &*problem.source.name == name);
-        self.problems().filter(|p| names_host(p) || of_service(p)).map(ToString::to_string).collect()
+        // Of what the winner's source has besides, only what is about no other host.
+        let of_winner = |problem: &super::Problem| {
+            problem.host.is_none() && winner.is_some_and(|rule| rule.name.source == problem.source)
+        };
+        let concerned = self.problems().filter(|p| names_host(p) || of_service(p) || of_winner(p));
+        concerned.map(ToString::to_string).collect()
     }
 }
 
@@ -249,6 +250,7 @@ fn backends(rule: &Rule) -> Vec<ExplainedBackend> {
         ExplainedBackend {
             cluster: backend.cluster.name.to_string(),
             weight: backend.weight,
+            unresolved: backend.unresolved.as_deref().map(str::to_owned),
             endpoints: endpoints.collect(),
         }
     };

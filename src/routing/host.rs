@@ -1,7 +1,7 @@
 //! The rules of one host, in the order of precedence.
 
 use super::matcher::{Identity, ParsedQuery};
-use super::{HostClaim, Mismatch, Problem, ProblemReason, RequestView, Rule};
+use super::{HostClaim, Mismatch, Problem, ProblemReason, RequestView, Rule, Tier};
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -23,9 +23,9 @@ impl HostRoutes {
         keyed.sort_by(|(a, _), (b, _)| a.cmp(b));
         let mut kept: Vec<Arc<Rule>> = Vec::with_capacity(keyed.len());
         let mut problems = Vec::new();
-        let mut taken: HashMap<Identity<'_>, &Rule> = HashMap::with_capacity(keyed.len());
+        let mut taken: HashMap<(Tier, Identity<'_>), &Rule> = HashMap::with_capacity(keyed.len());
         for (_, rule) in &keyed {
-            match taken.entry(rule.matcher.identity()) {
+            match taken.entry((rule.tier, rule.matcher.identity())) {
                 Entry::Occupied(older) if older.get().name.source != rule.name.source => {
                     problems.push(conflict(&host, rule, older.get()));
                     continue;
@@ -47,6 +47,12 @@ impl HostRoutes {
         self.rules.iter().find(|rule| rule.matcher.judge(request, &query).is_none())
     }
 
+    /// Whether a request that none of these rules takes is nobody else's: not so where there are only answers to ACME
+    /// challenges, which stand beside whatever answers the host.
+    pub fn decides(&self) -> bool {
+        self.rules.last().is_some_and(|rule| rule.tier != Tier::Challenge)
+    }
+
     /// The rules in the order of precedence.
     pub fn rules(&self) -> &[Arc<Rule>] {
         &self.rules
@@ -62,11 +68,12 @@ impl HostRoutes {
     }
 }
 
-/// What the operator's file says first; then the Gateway API's order for HTTPRoute rules: path, method, number of fields,
-/// number of query parameters (and of other conditions), then the older source, then its name, then the place in it.
+/// The tier, then the priority, then the Gateway API's order for HTTPRoute rules: path, method, number of fields, number of
+/// query parameters (and of other conditions), then the older source, then its name, then the place in it.
 fn precedence(created: i64, rule: &Rule) -> impl Ord + use<> {
     let matcher = &rule.matcher;
     (
+        rule.tier,
         Reverse(rule.priority),
         Reverse(matcher.path.rank()),
         Reverse(matcher.method.is_some()),

@@ -1,10 +1,11 @@
 //! The index of the one writer: it keeps what every source says and rebuilds only the hosts that a change concerns.
 
+use super::ports::Ports;
 use super::services::Services;
 use super::{
-    BackendRef, BackendSpec, Claims, Cluster, ClusterName, Contribution, EnvironmentNote, Filter, HostClaim,
-    HostRoutes, PersonalHosts, PortName, Problem, ProblemReason, Rule, RuleName, RuleSpec, Slice, SliceKey, Snapshot,
-    SourceKey, SourceKind, Table,
+    BackendRef, BackendSpec, CHALLENGE_PATH, Claims, Cluster, ClusterName, Contribution, EnvironmentNote, Filter,
+    HostClaim, HostGroup, HostRoutes, KnownService, PathMatch, PersonalHosts, PortName, Problem, ProblemReason, Rule,
+    RuleName, RuleSpec, ServiceKey, Slice, SliceKey, Snapshot, SourceKey, SourceKind, Table, Tier,
 };
 use crate::model::{ClassName, EnvironmentKey, HostPattern, Hostname};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -29,8 +30,10 @@ pub struct Routes {
     contributions: HashMap<SourceKey, Applied>,
     claimants: HashMap<HostClaim, BTreeSet<SourceKey>>,
     services: Services,
-    /// Problems that a host's own rebuilding found, by host; the rest are by source in `own_problems`.
+    ports: Ports,
+    /// Problems that a host's own rebuilding found, by host.
     host_problems: HashMap<HostClaim, Vec<Problem>>,
+    /// Problems that the translation of a source found.
     own_problems: HashMap<SourceKey, Vec<Problem>>,
     next: Snapshot,
 }
@@ -39,8 +42,30 @@ pub struct Routes {
 #[derive(Debug)]
 struct Applied {
     contribution: Contribution,
+    /// As many as it has groups.
+    groups: Vec<AppliedGroup>,
+    /// What is wrong with its rules: backends that are not there.
+    flawed: Vec<Problem>,
+    /// The hosts that it may not have.
+    refused: Vec<Problem>,
+}
+
+/// A group's rules, and the hosts that it got.
+#[derive(Debug, Default)]
+struct AppliedGroup {
     rules: Vec<Arc<Rule>>,
     hosts: Vec<HostClaim>,
+}
+
+impl Applied {
+    fn hosts(&self) -> impl Iterator<Item = &HostClaim> {
+        self.groups.iter().flat_map(|group| &group.hosts)
+    }
+
+    /// The rules for `host`.
+    fn rules<'a>(&'a self, host: &'a HostClaim) -> impl Iterator<Item = &'a Arc<Rule>> {
+        self.groups.iter().filter(|group| group.hosts.contains(host)).flat_map(|group| &group.rules)
+    }
 }
 
 impl Routes {
@@ -52,6 +77,7 @@ impl Routes {
             contributions: HashMap::new(),
             claimants: HashMap::new(),
             services: Services::default(),
+            ports: Ports::default(),
             host_problems: HashMap::new(),
             own_problems: HashMap::new(),
             next: Snapshot::default(),
@@ -62,8 +88,12 @@ impl Routes {
     pub fn apply(&mut self, contribution: Contribution) {
         let source = contribution.source.clone();
         let mut touched = self.withdraw(&source);
-        let rules = self.compile(&contribution);
-        self.contributions.insert(source.clone(), Applied { contribution, rules, hosts: Vec::new() });
+        self.own_problems.remove(&source);
+        self.ports.enter(&contribution);
+        let (rules, flawed) = self.compile(&contribution);
+        let groups = rules.into_iter().map(|rules| AppliedGroup { rules, hosts: Vec::new() }).collect();
+        let refused = Vec::new();
+        self.contributions.insert(source.clone(), Applied { contribution, groups, flawed, refused });
         touched.extend(self.claim(&source));
         self.rebuild(touched);
     }
@@ -82,6 +112,31 @@ impl Routes {
         let all: Vec<SourceKey> = contributions.chain(self.own_problems.keys().filter(gone)).cloned().collect();
         for source in all {
             self.remove(&source);
+        }
+    }
+
+    /// Takes a Service as it is now, or its end (`None`). Rules that name one of its ports lead there, or nowhere, from
+    /// now on; no other one is touched.
+    pub fn set_service(&mut self, key: &ServiceKey, service: Option<KnownService>) {
+        let mut touched = BTreeSet::new();
+        for source in self.ports.set(key, service) {
+            // Taken out and put back, as compiling asks the whole index.
+            let Some(mut applied) = self.contributions.remove(&source) else { continue };
+            let (rules, flawed) = self.compile(&applied.contribution);
+            applied.groups.iter_mut().zip(rules).for_each(|(group, rules)| group.rules = rules);
+            applied.flawed = flawed;
+            touched.extend(applied.hosts().cloned());
+            self.contributions.insert(source.clone(), applied);
+            self.gather_problems(&source);
+        }
+        self.rebuild(touched);
+    }
+
+    /// Forgets the Services that are not among `kept`.
+    pub fn retain_services(&mut self, kept: &BTreeSet<ServiceKey>) {
+        let gone: Vec<ServiceKey> = self.ports.keys().filter(|key| !kept.contains(key)).cloned().collect();
+        for key in gone {
+            self.set_service(&key, None);
         }
     }
 
@@ -215,13 +270,16 @@ impl Routes {
     /// Takes a contribution out; gives the hosts concerned.
     fn withdraw(&mut self, source: &SourceKey) -> BTreeSet<HostClaim> {
         let touched = self.unclaim(source);
-        self.contributions.remove(source);
+        if let Some(applied) = self.contributions.remove(source) {
+            self.ports.leave(&applied.contribution);
+        }
         touched
     }
 
     fn unclaim(&mut self, source: &SourceKey) -> BTreeSet<HostClaim> {
         let Some(applied) = self.contributions.get_mut(source) else { return BTreeSet::new() };
-        let hosts: BTreeSet<HostClaim> = std::mem::take(&mut applied.hosts).into_iter().collect();
+        let hosts = applied.groups.iter_mut().flat_map(|group| std::mem::take(&mut group.hosts));
+        let hosts: BTreeSet<HostClaim> = hosts.collect();
         for host in &hosts {
             if let Some(claimants) = self.claimants.get_mut(host) {
                 claimants.remove(source);
@@ -236,89 +294,135 @@ impl Routes {
     /// Gives a source the hosts that it may have; gives these hosts. What it may not have becomes its problems.
     fn claim(&mut self, source: &SourceKey) -> BTreeSet<HostClaim> {
         let Some(applied) = self.contributions.get(source) else { return BTreeSet::new() };
-        let (hosts, problems) = self.granted(&applied.contribution);
-        for host in &hosts {
+        let mut refused = Vec::new();
+        let groups = applied.contribution.groups.iter();
+        let granted: Vec<Vec<HostClaim>> =
+            groups.map(|group| self.granted(source, &group.claims, &mut refused)).collect();
+        for host in granted.iter().flatten() {
             self.claimants.entry(host.clone()).or_default().insert(source.clone());
         }
+        let touched = granted.iter().flatten().cloned().collect();
         if let Some(applied) = self.contributions.get_mut(source) {
-            applied.hosts.clone_from(&hosts);
+            applied.groups.iter_mut().zip(granted).for_each(|(group, hosts)| group.hosts = hosts);
+            applied.refused = refused;
         }
-        self.set_problems(source, problems);
-        hosts.into_iter().collect()
+        self.gather_problems(source);
+        touched
     }
 
-    /// The hosts that a contribution gets, and what it does not get.
-    fn granted(&self, contribution: &Contribution) -> (Vec<HostClaim>, Vec<Problem>) {
-        let refuse = |host: Option<HostClaim>, reason, message| Problem {
-            source: contribution.source.clone(),
-            host,
-            reason,
-            message,
-        };
-        match &contribution.claims {
+    /// The hosts of `claims` that a source gets; what it does not get is added to `refused`.
+    fn granted(&self, source: &SourceKey, claims: &Claims, refused: &mut Vec<Problem>) -> Vec<HostClaim> {
+        let refusal = |host, reason, message| Problem { source: source.clone(), host, reason, message };
+        let asked: Vec<HostClaim> = match claims {
             Claims::Personal(key) => {
                 let hosts = self.next.patterns.iter().find(|hosts| hosts.class == key.class);
-                match hosts.map(|hosts| hosts.pattern.host(&key.user, &self.domain)) {
-                    Some(Ok(host)) => (vec![HostClaim::Exact(host)], Vec::new()),
-                    Some(Err(error)) => (Vec::new(), vec![refuse(None, ProblemReason::Invalid, error.to_string())]),
+                return match hosts.map(|hosts| hosts.pattern.host(&key.user, &self.domain)) {
+                    Some(Ok(host)) => vec![HostClaim::Exact(host)],
+                    Some(Err(error)) => {
+                        refused.push(refusal(None, ProblemReason::Invalid, error.to_string()));
+                        Vec::new()
+                    }
                     None => {
                         let message = format!("there is no valid class {}, so {key} has no host", key.class);
-                        (Vec::new(), vec![refuse(None, ProblemReason::ClassUnknown, message)])
+                        refused.push(refusal(None, ProblemReason::ClassUnknown, message));
+                        Vec::new()
                     }
-                }
+                };
             }
-            Claims::Named(claims) => {
-                let reserved = |claim: &HostClaim| self.next.patterns.iter().find(|hosts| claim.touches(&hosts.zone));
-                let (mut granted, mut refused) = (Vec::new(), Vec::new());
-                for claim in claims {
-                    match reserved(claim) {
-                        None => granted.push(claim.clone()),
-                        Some(hosts) => refused.push(refuse(
-                            Some(claim.clone()),
-                            ProblemReason::HostReserved,
-                            format!(
-                                "{claim} touches the zone {}, which belongs to the environments of class {}; choose a host outside of it",
-                                hosts.zone, hosts.class
-                            ),
-                        )),
-                    }
+            Claims::Challenge { hosts, personal: true } => {
+                return hosts.iter().cloned().map(HostClaim::Exact).collect();
+            }
+            Claims::Challenge { hosts, personal: false } => hosts.iter().cloned().map(HostClaim::Exact).collect(),
+            Claims::Named(claims) => claims.clone(),
+        };
+        let reserved = |claim: &HostClaim| self.next.patterns.iter().find(|hosts| claim.touches(&hosts.zone));
+        let mut granted = Vec::with_capacity(asked.len());
+        for claim in asked {
+            match reserved(&claim) {
+                None => granted.push(claim),
+                Some(hosts) => {
+                    let message = format!(
+                        "{claim} touches the zone {}, which belongs to the environments of class {}; choose a host outside of it",
+                        hosts.zone, hosts.class
+                    );
+                    refused.push(refusal(Some(claim), ProblemReason::HostReserved, message));
                 }
-                (granted, refused)
             }
         }
+        granted
     }
 
-    fn compile(&mut self, contribution: &Contribution) -> Vec<Arc<Rule>> {
-        let environment = match &contribution.claims {
-            Claims::Personal(key) => Some(key.clone()),
-            Claims::Named(_) => None,
-        };
-        let mut rules = Vec::with_capacity(contribution.rules.len());
-        for (index, spec) in contribution.rules.iter().enumerate() {
-            let backends = self.backends(spec);
-            if backends.is_empty() && !spec.filters.iter().any(Filter::may_answer) {
-                continue;
+    /// The rules of each group, and what is wrong with them.
+    fn compile(&mut self, contribution: &Contribution) -> (Vec<Vec<Arc<Rule>>>, Vec<Problem>) {
+        let mut groups = Vec::with_capacity(contribution.groups.len());
+        let mut flaws: BTreeSet<(ProblemReason, Box<str>)> = BTreeSet::new();
+        let mut index = 0;
+        for group in &contribution.groups {
+            let environment = match &group.claims {
+                Claims::Personal(key) => Some(key.clone()),
+                Claims::Named(_) | Claims::Challenge { .. } => None,
+            };
+            let mut rules = Vec::with_capacity(group.rules.len());
+            for spec in &group.rules {
+                let name = RuleName { source: contribution.source.clone(), index };
+                index += 1;
+                let Some(tier) = tier(group, spec) else {
+                    let message = format!(
+                        "a challenge answers exact paths under {CHALLENGE_PATH} alone, not «{}»",
+                        spec.matcher.path
+                    );
+                    flaws.insert((ProblemReason::Invalid, message.into()));
+                    continue;
+                };
+                let backends = self.backends(spec);
+                if backends.is_empty() && !spec.filters.iter().any(Filter::may_answer) {
+                    continue;
+                }
+                let missing = backends.iter().filter_map(|backend| backend.unresolved.clone());
+                flaws.extend(missing.map(|why| (ProblemReason::BackendNotFound, why)));
+                rules.push(Arc::new(Rule {
+                    name,
+                    tier,
+                    matcher: spec.matcher.clone(),
+                    priority: spec.priority,
+                    filters: spec.filters.clone().into(),
+                    backends: backends.into(),
+                    timeouts: spec.timeouts,
+                    environment: environment.clone(),
+                }));
             }
-            rules.push(Arc::new(Rule {
-                name: RuleName { source: contribution.source.clone(), index },
-                matcher: spec.matcher.clone(),
-                priority: spec.priority,
-                filters: spec.filters.clone().into(),
-                backends: backends.into(),
-                timeouts: spec.timeouts,
-                environment: environment.clone(),
-            }));
+            groups.push(rules);
         }
-        rules
+        let source = &contribution.source;
+        let problem =
+            |(reason, message)| Problem { source: source.clone(), host: None, reason, message: String::from(message) };
+        (groups, flaws.into_iter().map(problem).collect())
     }
 
     fn backends(&mut self, spec: &RuleSpec) -> Vec<BackendRef> {
+        let to = |cluster, weight: &u32| BackendRef { cluster, weight: *weight, unresolved: None };
         let resolve = |backend: &BackendSpec| match backend {
             BackendSpec::Service { cluster, slice_port, protocol, weight } => {
-                BackendRef { cluster: self.services.cluster(cluster, slice_port, *protocol), weight: *weight }
+                to(self.services.cluster(cluster, slice_port, *protocol), weight)
             }
-            BackendSpec::Address { address, protocol, weight } => {
-                BackendRef { cluster: fixed(*address, *protocol), weight: *weight }
+            BackendSpec::Address { address, protocol, weight } => to(fixed(*address, *protocol), weight),
+            BackendSpec::ServicePort { service, port, protocol, weight } => {
+                let name = |port| {
+                    let (namespace, service) = (service.namespace.clone(), service.name.clone());
+                    ClusterName { namespace, service, port }
+                };
+                match self.ports.resolve(service, port) {
+                    Ok(found) => {
+                        let protocol = protocol.unwrap_or(found.protocol);
+                        // By its number, however it was asked for: all rules that lead there share the cluster.
+                        let cluster = name(PortName::Number(found.number));
+                        to(self.services.cluster(&cluster, &found.name, protocol), weight)
+                    }
+                    Err(why) => {
+                        let cluster = Arc::new(Cluster::new(name(port.clone()), protocol.unwrap_or_default()));
+                        BackendRef { cluster, weight: *weight, unresolved: Some(why.into()) }
+                    }
+                }
             }
         };
         spec.backends.iter().map(resolve).collect()
@@ -329,7 +433,7 @@ impl Routes {
             let claimants = self.claimants.get(&host).into_iter().flatten();
             let applied = claimants.filter_map(|source| self.contributions.get(source));
             let rules: Vec<_> = applied
-                .flat_map(|applied| applied.rules.iter().map(|rule| (applied.contribution.created, rule.clone())))
+                .flat_map(|applied| applied.rules(&host).map(|rule| (applied.contribution.created, rule.clone())))
                 .collect();
             let (routes, problems) = match rules.is_empty() {
                 true => (None, Vec::new()),
@@ -359,14 +463,29 @@ impl Routes {
     /// Puts together what is known to be wrong with a source.
     fn gather_problems(&mut self, source: &SourceKey) {
         let own = self.own_problems.get(source).into_iter().flatten();
-        let hosts = self.contributions.get(source).into_iter().flat_map(|applied| &applied.hosts);
-        let of_hosts = hosts.filter_map(|host| self.host_problems.get(host)).flatten();
-        let all: Arc<[Problem]> = own.chain(of_hosts.filter(|problem| problem.source == *source)).cloned().collect();
+        let applied = self.contributions.get(source);
+        let of_backends = applied.into_iter().flat_map(|applied| applied.refused.iter().chain(&applied.flawed));
+        // Sorted out, as two groups may have one host.
+        let hosts: BTreeSet<&HostClaim> = applied.into_iter().flat_map(Applied::hosts).collect();
+        let of_hosts = hosts.into_iter().filter_map(|host| self.host_problems.get(host)).flatten();
+        let of_hosts = of_hosts.filter(|problem| problem.source == *source);
+        let all: Arc<[Problem]> = own.chain(of_backends).chain(of_hosts).cloned().collect();
         if all.is_empty() {
             self.next.problems.remove(source);
         } else {
             self.next.problems.insert(source.clone(), all);
         }
+    }
+}
+
+/// The tier of a rule in its group; none for one that its group may not have.
+fn tier(group: &HostGroup, spec: &RuleSpec) -> Option<Tier> {
+    match &group.claims {
+        Claims::Personal(_) | Claims::Named(_) => Some(group.tier),
+        Claims::Challenge { .. } => match &spec.matcher.path {
+            PathMatch::Exact(path) if path.starts_with(CHALLENGE_PATH) => Some(Tier::Challenge),
+            PathMatch::Exact(_) | PathMatch::Begins(_) | PathMatch::Prefix(_) | PathMatch::Regex(_) => None,
+        },
     }
 }
 

@@ -11,6 +11,7 @@ mod filter;
 mod host;
 mod index;
 mod matcher;
+mod ports;
 mod problem;
 mod request;
 mod rule;
@@ -20,7 +21,10 @@ mod table;
 mod tests;
 
 pub use condition::{Condition, MAX_DEPTH};
-pub use contribution::{BackendSpec, Claims, Contribution, HostClaim, RuleSpec, Slice, SliceAddress, SliceKey};
+pub use contribution::{
+    BackendSpec, CHALLENGE_PATH, Claims, Contribution, HostClaim, HostGroup, KnownService, RuleSpec, ServiceKey,
+    ServicePort, Slice, SliceAddress, SliceKey, Tier,
+};
 pub use endpoints::{Cluster, ClusterName, Endpoint, EndpointSet, EndpointState, Load, LoadGuard, PortName, Protocol};
 pub use explain::{ExplainedAnswer, ExplainedBackend, ExplainedEndpoint, ExplainedRule, Explanation, Loser};
 pub use filter::{

@@ -31,6 +31,8 @@ pub enum ProblemReason {
     HostPatternTaken,
     /// Something in the object cannot be read.
     Invalid,
+    /// A rule leads to a Service, or a port of one, that is not there.
+    BackendNotFound,
     /// An endpoint's address is one that no request may be sent to.
     EndpointRefused,
 }
@@ -45,6 +47,7 @@ impl ProblemReason {
             Self::ClassUnknown => "ClassUnknown",
             Self::HostPatternTaken => "HostPatternTaken",
             Self::Invalid => "Invalid",
+            Self::BackendNotFound => "BackendNotFound",
             Self::EndpointRefused => "EndpointRefused",
         }
     }

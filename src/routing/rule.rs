@@ -1,6 +1,6 @@
 //! One compiled rule: what it wants of a request, and where it leads.
 
-use super::{Cluster, Filter, Matcher};
+use super::{Cluster, Filter, Matcher, Tier};
 use crate::model::EnvironmentKey;
 use std::fmt;
 use std::sync::Arc;
@@ -17,6 +17,12 @@ pub enum SourceKind {
     Class,
     /// An Environment.
     Environment,
+    /// An Ingress.
+    Ingress,
+    /// An IngressClass.
+    IngressClass,
+    /// A Secret that holds a certificate.
+    Secret,
     /// A file of routes.
     File,
 }
@@ -28,6 +34,9 @@ impl fmt::Display for SourceKind {
             Self::EndpointSlice => "EndpointSlice",
             Self::Class => "EnvironmentClass",
             Self::Environment => "Environment",
+            Self::Ingress => "Ingress",
+            Self::IngressClass => "IngressClass",
+            Self::Secret => "Secret",
             Self::File => "file",
         })
     }
@@ -77,6 +86,8 @@ pub struct BackendRef {
     pub cluster: Arc<Cluster>,
     /// The share, in relation to the other backends of the rule; 0 gets none.
     pub weight: u32,
+    /// Why it leads nowhere, where the Service or its port is not there. Its cluster is empty then.
+    pub unresolved: Option<Box<str>>,
 }
 
 /// Deadlines of a rule. `None` means the gateway's own default.
@@ -93,6 +104,8 @@ pub struct Timeouts {
 pub struct Rule {
     /// Where it comes from.
     pub name: RuleName,
+    /// When it is asked, beside other rules of the host.
+    pub tier: Tier,
     /// What it wants of a request beside its host.
     pub matcher: Matcher,
     /// What goes before the order by specificity; higher ones first.

@@ -1,12 +1,9 @@
 //! The clusters in use, and the slices that feed them.
 
-use super::{Cluster, ClusterName, Endpoint, Protocol, Slice, SliceKey};
+use super::{Cluster, ClusterName, Endpoint, Protocol, ServiceKey, Slice, SliceKey};
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
-
-/// A Service: namespace and name.
-type ServiceKey = (Box<str>, Box<str>);
 
 /// Every cluster that some rule leads to, and every slice that the cluster told of.
 #[derive(Debug, Default)]
@@ -32,7 +29,7 @@ struct KnownCluster {
 impl Services {
     /// The cluster of that name, with its endpoints as they are known now.
     pub(super) fn cluster(&mut self, name: &ClusterName, slice_port: &str, protocol: Protocol) -> Arc<Cluster> {
-        let service = (name.namespace.clone(), name.service.clone());
+        let service = ServiceKey { namespace: name.namespace.clone(), name: name.service.clone() };
         self.sweep();
         let known = self.clusters.entry(service.clone()).or_default();
         known.retain(|known| known.cluster.strong_count() > 0);
@@ -68,7 +65,7 @@ impl Services {
 
     /// Takes a slice as it is now, or its end. The clusters of its service get their new endpoints at once.
     pub(super) fn set_slice(&mut self, key: &SliceKey, slice: Option<Slice>) {
-        let service = |slice: &Slice| (key.namespace.clone(), slice.service.clone());
+        let service = |slice: &Slice| ServiceKey { namespace: key.namespace.clone(), name: slice.service.clone() };
         let before = self.slices.remove(key);
         let old = before.as_ref().map(&service);
         if let Some(old) = &old

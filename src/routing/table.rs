@@ -1,5 +1,6 @@
 //! The newest snapshot, for all readers, and what can be asked of it.
 
+use super::contribution::is_within;
 use super::{HostClaim, HostRoutes, Problem, RequestView, Rule, SourceKey};
 use crate::model::{ClassName, EnvironmentKey, HostPattern, Hostname};
 use arc_swap::{ArcSwap, Guard};
@@ -35,6 +36,10 @@ pub struct Snapshot {
     pub(super) exact: SharedMap<Hostname, Arc<HostRoutes>>,
     /// By the parent of the wildcard.
     pub(super) wildcard: SharedMap<Hostname, Arc<HostRoutes>>,
+    /// The same, of wildcards that take one label.
+    pub(super) one_label: SharedMap<Hostname, Arc<HostRoutes>>,
+    /// For hosts that nobody has.
+    pub(super) any: Option<Arc<HostRoutes>>,
     pub(super) patterns: Arc<[PersonalHosts]>,
     pub(super) environments: SharedMap<EnvironmentKey, Arc<EnvironmentNote>>,
     pub(super) problems: imbl::OrdMap<SourceKey, Arc<[Problem]>>,
@@ -93,35 +98,65 @@ impl Snapshot {
 
     /// Who gets this request.
     pub fn find(&self, request: &RequestView<'_>) -> Match<'_> {
-        match self.host(request.host) {
-            Some(host) => host.find(request).map_or(Match::NoRule, Match::Rule),
-            None => match self.personal(request.host) {
-                Some(key) => {
-                    let note = self.environments.get(&key);
-                    Match::Personal(key, note)
-                }
-                None => Match::NoHost,
-            },
+        let mut known = false;
+        for host in self.candidates(request.host) {
+            if let Some(rule) = host.find(request) {
+                return Match::Rule(rule);
+            }
+            known = true;
+            if host.decides() {
+                break;
+            }
+        }
+        match self.personal(request.host) {
+            Some(key) => {
+                let note = self.environments.get(&key);
+                Match::Personal(key, note)
+            }
+            None if known => Match::NoRule,
+            None => Match::NoHost,
         }
     }
 
-    /// The rules of a host: by its own name, else by the wildcard with the longest parent.
+    /// The host whose rules decide about requests to `host`: its own name, else the wildcard with the longest parent, else
+    /// what takes all hosts.
     pub fn host(&self, host: &str) -> Option<&Arc<HostRoutes>> {
-        self.exact.get(host).or_else(|| self.wildcards_of(host).next())
+        self.candidates(host).find(|routes| routes.decides())
     }
 
-    /// The wildcards that take `host`, the longest first.
-    pub(super) fn wildcards_of<'s, 'h>(
+    /// The hosts that are asked for `host`, until one decides or takes the request.
+    pub(super) fn candidates<'s, 'h>(
         &'s self,
         host: &'h str,
     ) -> impl Iterator<Item = &'s Arc<HostRoutes>> + use<'s, 'h> {
-        let mut rest = if self.wildcard.is_empty() { "" } else { host };
+        let any = std::iter::once_with(move || self.any.as_ref().filter(|_| !self.is_reserved(host))).flatten();
+        self.exact.get(host).into_iter().chain(self.wildcards_of(host)).chain(any)
+    }
+
+    /// The wildcards that take `host`, the longest first.
+    fn wildcards_of<'s, 'h>(&'s self, host: &'h str) -> impl Iterator<Item = &'s Arc<HostRoutes>> + use<'s, 'h> {
+        let none = self.wildcard.is_empty() && self.one_label.is_empty();
+        let mut rest = if none { "" } else { host };
+        let mut first = true;
         std::iter::from_fn(move || {
             let (_, parent) = rest.split_once('.')?;
             rest = parent;
-            Some(self.wildcard.get(parent))
+            let narrow = std::mem::take(&mut first)
+                .then(|| self.one_label.get(parent).filter(|_| !self.is_zone(host)))
+                .flatten();
+            Some(narrow.into_iter().chain(self.wildcard.get(parent)))
         })
         .flatten()
+    }
+
+    /// Whether `host` lies in a class's zone.
+    fn is_reserved(&self, host: &str) -> bool {
+        self.patterns.iter().any(|hosts| is_within(host, hosts.zone.as_str()))
+    }
+
+    /// Whether `host` is the name of a class's zone.
+    fn is_zone(&self, host: &str) -> bool {
+        self.patterns.iter().any(|hosts| hosts.zone.as_str() == host)
     }
 
     /// Whose personal host it is by a class's pattern, whether there is a route or not.
@@ -145,12 +180,12 @@ impl Snapshot {
 
     /// All hosts with their rules, in no order.
     pub fn hosts(&self) -> impl Iterator<Item = &Arc<HostRoutes>> {
-        self.exact.values().chain(self.wildcard.values())
+        self.exact.values().chain(self.wildcard.values()).chain(self.one_label.values()).chain(&self.any)
     }
 
     /// How many hosts it has.
     pub fn host_count(&self) -> usize {
-        self.exact.len() + self.wildcard.len()
+        self.exact.len() + self.wildcard.len() + self.one_label.len() + usize::from(self.any.is_some())
     }
 
     /// All that has no effect, by source.
@@ -167,6 +202,11 @@ impl Snapshot {
         let (map, name) = match claim {
             HostClaim::Exact(host) => (&mut self.exact, host),
             HostClaim::Wildcard(parent) => (&mut self.wildcard, parent),
+            HostClaim::OneLabel(parent) => (&mut self.one_label, parent),
+            HostClaim::Any => {
+                self.any = routes;
+                return;
+            }
         };
         match routes {
             Some(routes) => map.insert(name.clone(), routes),

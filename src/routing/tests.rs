@@ -20,16 +20,22 @@ fn rule(name: &str, matcher: Matcher) -> RuleSpec {
     RuleSpec { matcher, backends: vec![backend(name)], ..RuleSpec::default() }
 }
 
+/// A source by its hosts; `?.parent` is a wildcard of one label.
 fn named(name: &str, created: i64, hosts: &[&str], matchers: Vec<Matcher>) -> Contribution {
-    let claims = hosts.iter().map(|host| HostClaim::parse(host).unwrap()).collect();
+    let claim = |host: &&str| match host.strip_prefix("?.") {
+        Some(parent) => HostClaim::OneLabel(parent.parse().unwrap()),
+        None if *host == "*" => HostClaim::Any,
+        None => HostClaim::parse(host).unwrap(),
+    };
+    let claims = hosts.iter().map(claim).collect();
     let rules = matchers.into_iter().map(|matcher| rule(name, matcher)).collect();
-    Contribution { source: source(name), created, claims: Claims::Named(claims), rules }
+    Contribution::of_one_group(source(name), created, Claims::Named(claims), rules)
 }
 
 fn personal(name: &str) -> Contribution {
     let key = EnvironmentKey::from_object_name(name).unwrap();
     let rules = vec![rule(name, Matcher::any())];
-    Contribution { source: source(name), created: 0, claims: Claims::Personal(key), rules }
+    Contribution::of_one_group(source(name), 0, Claims::Personal(key), rules)
 }
 
 fn class(name: &str, pattern: &str, created: i64) -> ClassHosts {
@@ -82,10 +88,17 @@ fn nobody_claims_a_host_in_a_reserved_zone() {
     let hosts =
         ["fronthaimaz.int.example.com", "x.int.example.com", "*.int.example.com", "*.example.com", "ok.example.com"];
     routes.apply(named("thief", 0, &hosts, vec![Matcher::any()]));
+    routes.apply(named("wide", 0, &["?.int.example.com", "?.example.com", "*"], vec![Matcher::any()]));
     routes.apply(personal("haimaz-integration"));
     let table = routes.snapshot();
     assert_eq!(found(&table, "fronthaimaz.int.example.com", "/").as_deref(), Some("haimaz-integration"));
     assert_eq!(found(&table, "ok.example.com", "/").as_deref(), Some("thief"));
+    assert_eq!(found(&table, "other.example.com", "/").as_deref(), Some("wide"));
+    assert_eq!(found(&table, "elsewhere.test", "/").as_deref(), Some("wide"));
+    for reserved in ["frontevil.int.example.com", "x.int.example.com", "int.example.com"] {
+        assert_eq!(found(&table, reserved, "/"), None, "{reserved}");
+    }
+    assert_eq!(table.problems_of(&source("wide")).len(), 1);
     let problems = table.problems_of(&source("thief"));
     assert_eq!(problems.len(), 4, "{problems:?}");
     assert!(problems.iter().all(|problem| problem.reason == ProblemReason::HostReserved));
@@ -246,9 +259,9 @@ fn a_priority_goes_before_specificity_and_before_age() {
     let mut routes = routes();
     let spec = |name: &str, matcher, priority| RuleSpec { priority, ..rule(name, matcher) };
     let mut wide = named("wide", 9, &["a.test"], Vec::new());
-    wide.rules.push(spec("wide", Matcher::any(), 7));
+    wide.groups[0].rules.push(spec("wide", Matcher::any(), 7));
     let mut narrow = named("narrow", 1, &["a.test"], Vec::new());
-    narrow.rules.extend([spec("narrow", path("/x"), 0), spec("narrow", Matcher::any(), 6)]);
+    narrow.groups[0].rules.extend([spec("narrow", path("/x"), 0), spec("narrow", Matcher::any(), 6)]);
     routes.apply(wide);
     routes.apply(narrow);
     let table = routes.snapshot();
@@ -297,7 +310,7 @@ fn explain_says_what_filters_make_of_a_request() {
     let strip = Filter::Path(PathChange::StripPrefix(["/api".into()].into()));
     let refuse = Filter::Refuse { status: http::StatusCode::FORBIDDEN, reason: "closed".into() };
     let mut contribution = named("a", 0, &["a.test"], Vec::new());
-    contribution.rules = vec![
+    contribution.groups[0].rules = vec![
         RuleSpec { filters: vec![strip], ..rule("a", path("/api")) },
         RuleSpec { matcher: path("/closed"), filters: vec![refuse], ..RuleSpec::default() },
     ];
@@ -335,7 +348,15 @@ fn matcher() -> impl Strategy<Value = Matcher> {
 
 fn contribution() -> impl Strategy<Value = Contribution> {
     let hosts = prop::collection::btree_set(
-        prop_oneof![Just("a.test"), Just("x.a.test"), Just("*.test"), Just("*.a.test")],
+        prop_oneof![
+            Just("a.test"),
+            Just("x.a.test"),
+            Just("*.test"),
+            Just("*.a.test"),
+            Just("?.test"),
+            Just("?.a.test"),
+            Just("*")
+        ],
         1..3,
     );
     (0..4_usize, 0..3_i64, hosts, prop::collection::vec(matcher(), 1..4)).prop_map(
@@ -360,17 +381,26 @@ fn change() -> impl Strategy<Value = Change> {
 fn oracle(contributions: &[Contribution], request: &RequestView<'_>) -> Option<(SourceKey, usize)> {
     let takes = |claim: &HostClaim| match claim {
         HostClaim::Exact(host) => (host.as_str() == request.host).then_some(usize::MAX),
-        HostClaim::Wildcard(parent) => request.host.ends_with(&format!(".{parent}")).then_some(parent.as_str().len()),
+        HostClaim::Wildcard(parent) => {
+            request.host.ends_with(&format!(".{parent}")).then_some(2 * parent.as_str().len())
+        }
+        HostClaim::OneLabel(parent) => {
+            let front = request.host.strip_suffix(&format!(".{parent}"))?;
+            (!front.contains('.')).then_some(2 * parent.as_str().len() + 1)
+        }
+        HostClaim::Any => Some(0),
     };
-    let claims = |c: &Contribution| match &c.claims {
+    let claims = |c: &Contribution| match &c.groups[0].claims {
         Claims::Named(claims) => claims.clone(),
-        Claims::Personal(_) => Vec::new(),
+        Claims::Personal(_) | Claims::Challenge { .. } => Vec::new(),
     };
     let widest = contributions.iter().flat_map(claims).filter_map(|claim| takes(&claim)).max()?;
     type Candidate = ((u8, usize, bool, usize, usize), i64, SourceKey, usize);
     let mut best: Option<Candidate> = None;
     for one in contributions.iter().filter(|c| claims(c).iter().any(|claim| takes(claim) == Some(widest))) {
-        for (index, spec) in one.rules.iter().enumerate().filter(|(_, spec)| spec.matcher.mismatch(request).is_none()) {
+        for (index, spec) in
+            one.groups[0].rules.iter().enumerate().filter(|(_, spec)| spec.matcher.mismatch(request).is_none())
+        {
             let m = &spec.matcher;
             let (kind, length) = match &m.path {
                 PathMatch::Exact(path) => (2, path.len()),

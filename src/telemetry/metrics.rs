@@ -9,6 +9,7 @@ use metrics::{
 pub fn describe() {
     describe_proxy();
     describe_table();
+    describe_cluster();
 }
 
 // ---- The route table ----
@@ -38,6 +39,37 @@ pub fn table_published(generation: u64, hosts: usize, problems: usize) {
     gauge!(TABLE_GENERATION).set(generation as f64);
     gauge!(TABLE_HOSTS).set(hosts as f64);
     gauge!(TABLE_PROBLEMS).set(problems as f64);
+}
+
+// ---- The cluster ----
+
+const LEADER: &str = "doorstep_leader";
+const WRITES_FENCED: &str = "doorstep_writes_fenced_total";
+const CREDENTIAL_RENEWALS: &str = "doorstep_credential_renewals_total";
+
+fn describe_cluster() {
+    describe_gauge!(LEADER, Unit::Count, "Whether this manager leads: 1, or 0");
+    describe_counter!(WRITES_FENCED, Unit::Count, "Writes that were not sent, as another manager may lead by now");
+    describe_counter!(
+        CREDENTIAL_RENEWALS,
+        Unit::Count,
+        "How often the cluster's credentials were asked for, by outcome"
+    );
+}
+
+/// This manager leads now, or does not.
+pub fn leads(leads: bool) {
+    gauge!(LEADER).set(if leads { 1.0 } else { 0.0 });
+}
+
+/// A write was not sent, as another manager may lead by now.
+pub fn write_fenced() {
+    counter!(WRITES_FENCED).increment(1);
+}
+
+/// The cluster's credentials were asked for.
+pub fn credentials_renewed(done: bool) {
+    counter!(CREDENTIAL_RENEWALS, "outcome" => if done { "done" } else { "failed" }).increment(1);
 }
 
 // ---- The gateway's data plane ----

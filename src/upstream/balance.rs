@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn backends_share_by_weight_and_weight_zero_gets_none() {
         let balancer = Balancer::default();
-        let backend = |name: &str, weight| BackendRef { cluster: cluster(name), weight };
+        let backend = |name: &str, weight| BackendRef { cluster: cluster(name), weight, unresolved: None };
         let backends = [backend("a", 0), backend("b", 3), backend("c", 1)];
         let picks: Vec<_> = (0..4000).map(|_| balancer.backend(&backends).unwrap().name.service.clone()).collect();
         let share = |name: &str| picks.iter().filter(|pick| &***pick == name).count();

@@ -1,9 +1,11 @@
-// The programs of a Kubernetes control plane in one file, for the tests: the first argument says which one runs.
+// The programs of a Kubernetes control plane in one file, for the tests. Which one runs is said by the first argument,
+// or by the name of the file: a link named kubectl is kubectl.
 package main
 
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
@@ -14,9 +16,14 @@ import (
 	controllermanager "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 )
 
-const usage = "usage: control-plane etcd|kube-apiserver|kube-controller-manager|kubectl ARGUMENTS"
+const usage = `usage: control-plane etcd|kube-apiserver|kube-controller-manager|kubectl ARGUMENTS
+       control-plane cluster FOLDER [-- COMMAND ARGUMENTS]`
 
 func main() {
+	if filepath.Base(os.Args[0]) == "kubectl" {
+		runKubectl()
+		return
+	}
 	if len(os.Args) < 2 {
 		fmt.Fprintln(os.Stderr, usage)
 		os.Exit(2)
@@ -31,10 +38,9 @@ func main() {
 	case "kube-controller-manager":
 		run(controllermanager.NewControllerManagerCommand())
 	case "kubectl":
-		// Its errors are told as kubectl tells them, without a second line by cobra.
-		if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
-			util.CheckErr(err)
-		}
+		runKubectl()
+	case "cluster":
+		os.Exit(runCluster(os.Args[1:]))
 	default:
 		fmt.Fprintf(os.Stderr, "%s: there is no such program here\n%s\n", program, usage)
 		os.Exit(2)
@@ -43,4 +49,12 @@ func main() {
 
 func run(command *cobra.Command) {
 	os.Exit(cli.Run(command))
+}
+
+// Its errors are told as kubectl tells them, without a second line by cobra.
+func runKubectl() {
+	if err := cli.RunNoErrOutput(kubectl.NewDefaultKubectlCommand()); err != nil {
+		util.CheckErr(err)
+		os.Exit(1)
+	}
 }

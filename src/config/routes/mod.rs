@@ -37,7 +37,7 @@ fn route(file: &str, index: usize, path: &str, value: &Value, mistakes: &mut Mis
         SourceKey { kind: SourceKind::File, namespace: "".into(), name: format!("{file} routes[{index}]").into() };
     // In the order of the file; against the cluster's objects, a file is the older one.
     let created = i64::MIN.saturating_add(i64::try_from(index).unwrap_or(i64::MAX));
-    Contribution { source, created, claims: Claims::Named(hosts), rules }
+    Contribution::of_one_group(source, created, Claims::Named(hosts), rules)
 }
 
 fn rule(path: &str, value: &Value, mistakes: &mut Mistakes) -> RuleSpec {
@@ -83,7 +83,7 @@ mod tests {
     fn the_example_is_read() {
         let routes = read_routes(include_str!("../../../config/routes/example.yaml"), "example.yaml").unwrap();
         assert_eq!(routes.len(), 3);
-        assert_eq!(routes[0].rules.len(), 3);
+        assert_eq!(routes[0].groups[0].rules.len(), 3);
     }
 
     #[test]
@@ -140,12 +140,12 @@ routes:
     filters: [{refuse: {status: 403, reason: closed}}]
 "#;
         let routes = read_routes(text, "f").unwrap();
-        let rule = &routes[0].rules[0];
+        let rule = &routes[0].groups[0].rules[0];
         assert_eq!((rule.priority, rule.filters.len()), (40, 3));
         let told = "path under /, (method GET or method HEAD), scheme https, client in 10.0.0.0/8, 2001:db8::1/128, \
                     not field x-internal = \"1\", (path begins with /a or host matches [a-z]+\\..*)";
         assert_eq!(rule.matcher.to_string(), told);
-        assert_eq!(routes[0].rules[2].filters[0].to_string(), "refuse with 403: closed");
+        assert_eq!(routes[0].groups[0].rules[2].filters[0].to_string(), "refuse with 403: closed");
     }
 
     #[test]

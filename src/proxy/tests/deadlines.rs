@@ -31,7 +31,7 @@ async fn a_rules_own_deadline_goes_before_the_gateways() {
     let mut routes = complete(routes());
     let claims = Claims::Named(vec![HostClaim::parse("a.test").unwrap()]);
     let mut own = contribution("a", claims, Protocol::Http1);
-    own.rules[0].timeouts.response_head = Some(Duration::from_millis(50));
+    own.groups[0].rules[0].timeouts.response_head = Some(Duration::from_millis(50));
     routes.apply(own);
     let gateway = Gateway::with(&[address], routes, GatewayConfig::default(), None);
     let answer = gateway.raw(GET).await;

@@ -31,7 +31,7 @@ pub fn contribution(name: &str, claims: Claims, protocol: Protocol) -> Contribut
     let backends = vec![BackendSpec::Service { cluster, slice_port: "http".into(), protocol, weight: 1 }];
     let source = SourceKey { kind: SourceKind::Service, namespace: "default".into(), name: name.into() };
     let rules = vec![RuleSpec { matcher: Matcher::any(), backends, ..RuleSpec::default() }];
-    Contribution { source, created: 0, claims, rules }
+    Contribution::of_one_group(source, 0, claims, rules)
 }
 
 pub fn endpoint(address: SocketAddr) -> Endpoint {

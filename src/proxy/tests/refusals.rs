@@ -65,7 +65,7 @@ async fn a_path_that_no_rule_takes_is_told_from_a_host_that_nobody_has() {
     let mut routes = complete(routes());
     let claims = Claims::Named(vec![HostClaim::parse("b.test").unwrap()]);
     let mut part = contribution("b", claims, Protocol::Http1);
-    part.rules[0].matcher.path = PathMatch::prefix("/api");
+    part.groups[0].rules[0].matcher.path = PathMatch::prefix("/api");
     routes.apply(part);
     let gateway = Gateway::with(&[], routes, GatewayConfig::default(), None);
     let answer = ask(&gateway, "b.test", "*/*").await;

@@ -1,0 +1,116 @@
+{{/* Names, labels and the parts that both roles' pods share. */}}
+
+{{- define "doorstep.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := default .Chart.Name .Values.nameOverride -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 50 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 50 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{- define "doorstep.gateway.fullname" -}}{{ include "doorstep.fullname" . }}-gateway{{- end }}
+{{- define "doorstep.manager.fullname" -}}{{ include "doorstep.fullname" . }}-manager{{- end }}
+
+{{- define "doorstep.gateway.serviceAccountName" -}}
+{{- if .Values.gateway.serviceAccount.create -}}
+{{- default (include "doorstep.gateway.fullname" .) .Values.gateway.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.gateway.serviceAccount.name -}}
+{{- end -}}
+{{- end }}
+
+{{- define "doorstep.manager.serviceAccountName" -}}
+{{- if .Values.manager.serviceAccount.create -}}
+{{- default (include "doorstep.manager.fullname" .) .Values.manager.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.manager.serviceAccount.name -}}
+{{- end -}}
+{{- end }}
+
+{{/* The namespace in which environments are made. */}}
+{{- define "doorstep.environments.namespace" -}}
+{{- default .Release.Namespace .Values.namespace -}}
+{{- end }}
+
+{{- define "doorstep.manager.tokenSecretName" -}}
+{{- default (printf "%s-api-token" (include "doorstep.fullname" .)) .Values.manager.token.existingSecret -}}
+{{- end }}
+
+{{- define "doorstep.selectorLabels" -}}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "doorstep.labels" -}}
+{{ include "doorstep.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+app.kubernetes.io/part-of: doorstep
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- end }}
+
+{{- define "doorstep.gateway.selectorLabels" -}}
+{{ include "doorstep.selectorLabels" . }}
+app.kubernetes.io/component: gateway
+{{- end }}
+
+{{- define "doorstep.manager.selectorLabels" -}}
+{{ include "doorstep.selectorLabels" . }}
+app.kubernetes.io/component: manager
+{{- end }}
+
+{{- define "doorstep.image" -}}
+{{- if .Values.image.digest -}}
+{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else -}}
+{{ .Values.image.repository }}:{{ default .Chart.AppVersion .Values.image.tag }}
+{{- end -}}
+{{- end }}
+
+{{/* How many seconds a gateway's pod gets: the delay, the drain, and a moment to end. */}}
+{{- define "doorstep.gateway.grace" -}}
+{{- add (int .Values.gateway.shutdownDelaySeconds) (int .Values.gateway.drainSeconds) 5 -}}
+{{- end }}
+
+{{/* Spread over zones and nodes; a roll-out's new pods are counted apart from the old. Takes {role, selector}. */}}
+{{- define "doorstep.topologySpread" -}}
+{{- range $key := list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+- maxSkew: 1
+  topologyKey: {{ $key }}
+  whenUnsatisfiable: {{ $.role.topologySpread.whenUnsatisfiable }}
+  matchLabelKeys: [pod-template-hash]
+  labelSelector:
+    matchLabels:
+      {{- $.selector | nindent 6 }}
+{{- end }}
+{{- end }}
+
+{{/* Where a pod may run, and how its image is had. Takes {root, role}. */}}
+{{- define "doorstep.placement" -}}
+{{- with .root.Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end }}
+{{- with .role.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with .role.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .role.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .role.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,21 @@
+//! What it takes to be a client of a Kubernetes cluster for weeks: credentials that rotate, and leadership that is fenced.
+//!
+//! [`connect`] gives the ordinary `kube::Client`. [`Election`] says which of several managers acts, by a Lease, and
+//! [`fenced`] makes a client whose writes the one that lost it cannot send any more.
+
+mod access;
+mod clock;
+mod election;
+mod fence;
+mod lease;
+mod renewing;
+mod term;
+
+pub use access::{AccessError, ClusterAccess, Connected, connect};
+pub use election::{Election, ElectionConfig, Standing};
+pub use fence::{Fenced, fenced};
+pub use lease::LeaseName;
+pub use term::Term;
+
+#[cfg(test)]
+mod tests;

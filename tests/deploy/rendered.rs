@@ -1,0 +1,152 @@
+//! What the chart makes of some sets of values.
+
+use super::helm::{find, name, objects, root, template, template_text};
+use super::values::same;
+use serde_json::Value;
+
+#[test]
+fn the_defaults_make_both_roles_with_what_guards_them() {
+    let objects = template(&[]);
+    for wanted in [
+        "Deployment/doorstep-gateway",
+        "Deployment/doorstep-manager",
+        "Service/doorstep-gateway",
+        "Service/doorstep-gateway-admin",
+        "Service/doorstep-manager",
+        "PodDisruptionBudget/doorstep-gateway",
+        "PodDisruptionBudget/doorstep-manager",
+        "NetworkPolicy/doorstep-gateway",
+        "NetworkPolicy/doorstep-manager",
+        "ServiceAccount/doorstep-gateway",
+        "ServiceAccount/doorstep-manager",
+        "Secret/doorstep-api-token",
+        "IngressClass/doorstep",
+        "CustomResourceDefinition/environments.doorstep.dev",
+        "CustomResourceDefinition/environmentclasses.doorstep.dev",
+    ] {
+        find(&objects, wanted);
+    }
+    for absent in ["ServiceMonitor", "HorizontalPodAutoscaler", "ConfigMap", "Namespace", "EnvironmentClass"] {
+        assert!(!objects.iter().any(|object| object["kind"] == absent), "{absent} has to be asked for");
+    }
+}
+
+#[test]
+fn every_object_says_whose_it_is_and_where() {
+    for sets in SETS {
+        for object in template(sets) {
+            let labels = &object["metadata"]["labels"];
+            assert_eq!(labels["app.kubernetes.io/instance"], "doorstep", "{sets:?}: {}", name(&object));
+            assert_eq!(labels["app.kubernetes.io/managed-by"], "Helm", "{sets:?}: {}", name(&object));
+            let placed = object["metadata"].get("namespace").and_then(Value::as_str).is_some();
+            let cluster_wide = CLUSTER_WIDE.contains(&object["kind"].as_str().unwrap());
+            assert_ne!(placed, cluster_wide, "{sets:?}: {}: its namespace", name(&object));
+        }
+    }
+}
+
+const CLUSTER_WIDE: [&str; 6] =
+    ["CustomResourceDefinition", "IngressClass", "Namespace", "ClusterRole", "ClusterRoleBinding", "EnvironmentClass"];
+
+/// The sets of values that are looked at.
+pub const SETS: &[&[&str]] = &[
+    &[],
+    &["gateway.kind=DaemonSet"],
+    &["namespaced=true", "namespace=environments"],
+    &[
+        "serviceMonitor.enabled=true",
+        "grafana.enabled=true",
+        "networkPolicy.monitoringFrom[0].namespaceSelector.matchLabels.a=b",
+    ],
+    &["gateway.autoscaling.enabled=true", "gateway.service.externalTrafficPolicy=Local"],
+    &["manager.enabled=false", "crds.install=false", "ingressClass.create=false"],
+    &[
+        "createNamespaces=true",
+        "namespace=environments",
+        "image.pullSecrets={registry}",
+        "manager.token.existingSecret=own",
+    ],
+];
+
+#[test]
+fn a_daemon_set_has_the_nodes_ports_and_nothing_that_needs_replicas() {
+    let objects = template(&["gateway.kind=DaemonSet"]);
+    let gateway = find(&objects, "DaemonSet/doorstep-gateway");
+    let ports = gateway.pointer("/spec/template/spec/containers/0/ports").unwrap();
+    let host: Vec<&Value> = ports.as_array().unwrap().iter().filter_map(|port| port.get("hostPort")).collect();
+    assert_eq!(host, [&Value::from(80), &Value::from(443)]);
+    assert!(gateway["spec"].get("replicas").is_none());
+    assert!(!objects.iter().any(|object| name(object) == "PodDisruptionBudget/doorstep-gateway"));
+}
+
+#[test]
+fn a_scaled_gateway_leaves_its_replicas_to_the_autoscaler() {
+    let objects = template(&["gateway.autoscaling.enabled=true"]);
+    assert!(find(&objects, "Deployment/doorstep-gateway")["spec"].get("replicas").is_none());
+    let scaler = find(&objects, "HorizontalPodAutoscaler/doorstep-gateway");
+    assert_eq!(scaler["spec"]["scaleTargetRef"]["name"], "doorstep-gateway");
+}
+
+#[test]
+fn the_admin_pages_are_closed_until_a_monitor_is_named() {
+    let opened = |sets: &[&str]| {
+        let objects = template(sets);
+        let policy = find(&objects, "NetworkPolicy/doorstep-gateway").clone();
+        policy["spec"]["ingress"].to_string().contains("\"admin\"")
+    };
+    assert!(!opened(&[]));
+    assert!(opened(&["networkPolicy.monitoringFrom[0].namespaceSelector.matchLabels.team=monitoring"]));
+    let objects = template(&[]);
+    let service = find(&objects, "Service/doorstep-gateway");
+    assert!(!service["spec"]["ports"].to_string().contains("admin"), "the load balancer does not open them");
+}
+
+#[test]
+fn the_definitions_and_classes_of_the_chart_are_those_of_the_project() {
+    let rendered = objects(
+        &template_text(&[
+            "--api-versions=doorstep.dev/v1alpha1/EnvironmentClass",
+            "--set=classes={integration,staging,production,production-2}",
+        ])
+        .unwrap(),
+    );
+    for folder in ["deploy/crds", "config/classes"] {
+        for entry in root().join(folder).read_dir().unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            let original: Value = serde_saphyr::from_str(&text).unwrap();
+            let found = find(&rendered, &name(&original));
+            assert!(whole(&found["spec"]) == whole(&original["spec"]), "{}: {}", name(&original), found["spec"]);
+            assert_eq!(found["metadata"]["annotations"]["helm.sh/resource-policy"], "keep", "{}", name(&original));
+        }
+    }
+}
+
+/// With 1.0 written as 1, which YAML does not tell apart.
+fn whole(value: &Value) -> Value {
+    match value {
+        Value::Number(number) => number
+            .as_f64()
+            .filter(|number| number.fract() == 0.0)
+            .map_or_else(|| value.clone(), |number| Value::from(number as i64)),
+        Value::Array(items) => items.iter().map(whole).collect(),
+        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), whole(value))).collect(),
+        Value::Null | Value::Bool(_) | Value::String(_) => value.clone(),
+    }
+}
+
+#[test]
+fn the_plain_manifests_are_what_the_chart_renders() {
+    let text = template_text(&["--values", "deploy/manifests/values.yaml"]).unwrap();
+    assert!(!text.contains("kind: Secret\n"), "no token stands in a file");
+    let head = "# Rendered from deploy/chart with deploy/manifests/values.yaml; docs/install.md says how to apply it.\n\
+                # DOORSTEP_UPDATE=1 cargo test --test deploy writes it anew.\n";
+    same(&format!("{head}{text}"), "deploy/manifests/doorstep.yaml");
+}
+
+#[test]
+fn chart_and_program_have_one_version() {
+    let chart = std::fs::read_to_string(root().join("deploy/chart/Chart.yaml")).unwrap();
+    let chart: Value = serde_saphyr::from_str(&chart).unwrap();
+    assert_eq!(chart["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
+}
