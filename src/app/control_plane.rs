@@ -31,6 +31,8 @@ pub(super) struct ControlPlaneConfig<'f> {
     pub(super) certificates: Option<Arc<Certificates>>,
     pub(super) workload: Workload,
     pub(super) url: PublicUrl,
+    /// Names under which the API may be called, beside addresses and `localhost`.
+    pub(super) api_hosts: Vec<Hostname>,
     pub(super) folder: &'f Path,
     pub(super) metrics: PrometheusHandle,
     pub(super) readiness: Readiness,
@@ -66,6 +68,7 @@ pub(super) fn start(config: ControlPlaneConfig<'_>, listener: TcpListener) -> Re
         table: config.table.clone(),
         certificates: config.certificates.map(|certificates| Arc::new(Lookup(certificates)) as _),
         token,
+        hosts: config.api_hosts,
         url: (config.url.http_port, config.url.https_port),
         shutdown: shutdown.clone(),
     };

@@ -5,6 +5,7 @@ use super::{DataFolder, control_plane, signals};
 pub use crate::cluster::ClusterAccess;
 use crate::discovery::{DiscoveryConfig, EndpointPolicy, Namespaces};
 use crate::model::Hostname;
+use crate::routing::Locality;
 use crate::telemetry::access_log::Sink;
 use crate::telemetry::{health, logs, recorder};
 use crate::tls::Authority;
@@ -40,6 +41,8 @@ pub struct GatewayOptions {
     pub routes: Option<PathBuf>,
     /// Whether endpoints may have loopback addresses: for a cluster whose node runs pods on this machine.
     pub allow_loopback_endpoints: bool,
+    /// The zone and the node that it runs in, for hints of EndpointSlices.
+    pub locality: Locality,
     /// Where the access log goes.
     pub access_log: Sink,
 }
@@ -97,6 +100,7 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
         namespaces: options.namespace.map_or(Namespaces::All, Namespaces::One),
         domain: options.domain,
         endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
+        locality: options.locality,
         routes: options.routes,
     });
     super::write_addresses(

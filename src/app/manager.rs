@@ -37,6 +37,8 @@ pub struct ManagerOptions {
     pub domain: Hostname,
     /// How the gateway is reached from outside.
     pub url: PublicUrl,
+    /// Names under which the management API may be called, beside addresses and `localhost`.
+    pub api_hosts: Vec<Hostname>,
     /// What runs in a pod: the class's image, or its local command.
     pub workload: Workload,
     /// The Lease by which managers of the same environments elect the one that acts.
@@ -99,6 +101,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
             namespaces: Namespaces::All,
             domain: options.domain.clone(),
             endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
+            locality: crate::routing::Locality::default(),
             routes: None,
         },
         table.clone(),
@@ -115,6 +118,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         certificates: None,
         workload: options.workload,
         url: options.url,
+        api_hosts: options.api_hosts,
         folder: folder.path(),
         metrics,
         readiness: Arc::new(move || match complete.load().is_complete() {

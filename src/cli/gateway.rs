@@ -4,13 +4,14 @@ use super::exit::Failure;
 use super::globals::Globals;
 use crate::app::gateway::{ClusterAccess, Gateway, GatewayOptions};
 use crate::model::Hostname;
+use crate::routing::Locality;
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct Arguments {
-    /// A file of routes; without --kubeconfig the gateway needs no cluster then
+    /// A file of routes; without --kubeconfig, and outside of a pod, the gateway needs no cluster then
     #[arg(long, value_name = "FILE")]
     routes: Option<PathBuf>,
     /// The cluster; inside of one it is found without [default: KUBECONFIG, or the pod's own]
@@ -34,6 +35,12 @@ pub(super) struct Arguments {
     /// Let endpoints have loopback addresses, for a cluster whose pods run on this machine
     #[arg(long)]
     allow_loopback_endpoints: bool,
+    /// The zone that it runs in: endpoints that are hinted for it go first
+    #[arg(long, value_name = "NAME", env = "DOORSTEP_ZONE")]
+    zone: Option<String>,
+    /// The node that it runs on: endpoints that are hinted for it go first
+    #[arg(long, value_name = "NAME", env = "DOORSTEP_NODE")]
+    node: Option<String>,
     /// Where the access log goes: a file, - for standard output, or off
     #[arg(long, value_name = "FILE", default_value = "-")]
     access_log: String,
@@ -43,8 +50,9 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
     let Arguments { routes, kubeconfig, http, https, admin, domain, .. } = arguments.clone();
     let cluster = match (kubeconfig, &routes) {
         (Some(path), _) => ClusterAccess::Kubeconfig(path),
-        (None, Some(_)) => ClusterAccess::None,
-        (None, None) => ClusterAccess::Inferred,
+        // In a pod the file of routes is one beside the cluster: its backends may be Services.
+        (None, Some(_)) if std::env::var_os("KUBERNETES_SERVICE_HOST").is_none() => ClusterAccess::None,
+        (None, _) => ClusterAccess::Inferred,
     };
     let options = GatewayOptions {
         data: globals.data()?,
@@ -56,9 +64,15 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         domain,
         routes,
         allow_loopback_endpoints: arguments.allow_loopback_endpoints,
+        locality: Locality { zone: named(arguments.zone.as_deref()), node: named(arguments.node.as_deref()) },
         access_log: super::up::sink(&arguments.access_log),
     };
     Ok(crate::app::gateway::run(options, greet)?)
+}
+
+/// A variable that is set and empty says nothing.
+fn named(name: Option<&str>) -> Option<Box<str>> {
+    name.filter(|name| !name.is_empty()).map(Into::into)
 }
 
 fn greet(gateway: &Gateway) {

@@ -17,7 +17,7 @@ pub use file::watch_file;
 pub use writer::Discovery;
 
 use crate::model::Hostname;
-use crate::routing::Table;
+use crate::routing::{Locality, Table};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -42,6 +42,8 @@ pub struct DiscoveryConfig {
     pub domain: Hostname,
     /// Which endpoint addresses may get requests.
     pub endpoint_policy: EndpointPolicy,
+    /// Where this gateway runs: endpoints that are meant for it go first.
+    pub locality: Locality,
     /// A file of routes beside the cluster, read again when it changes.
     pub routes: Option<PathBuf>,
 }

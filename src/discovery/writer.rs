@@ -48,13 +48,10 @@ pub(super) fn start(config: DiscoveryConfig, table: Arc<Table>, shutdown: &Cance
         let send = move |contributions, problems| sender.send(Change::File(contributions, problems)).is_ok();
         tokio::spawn(shutdown.clone().run_until_cancelled_owned(file::watch_file(path, send)));
     }
-    let writer = Writer {
-        routes: Routes::new(config.domain),
-        policy: config.endpoint_policy,
-        classes: BTreeMap::new(),
-        lists: Lists::default(),
-        missing,
-    };
+    let mut routes = Routes::new(config.domain);
+    routes.set_locality(config.locality);
+    let writer =
+        Writer { routes, policy: config.endpoint_policy, classes: BTreeMap::new(), lists: Lists::default(), missing };
     tokio::spawn(shutdown.clone().run_until_cancelled_owned(writer.run(receiver, table.clone(), published)));
     Discovery { generation, table }
 }

@@ -10,9 +10,12 @@ mod explain;
 mod filter;
 mod host;
 mod index;
+mod load;
+mod locality;
 mod matcher;
 mod ports;
 mod problem;
+mod queue;
 mod request;
 mod rule;
 mod services;
@@ -25,7 +28,7 @@ pub use contribution::{
     BackendSpec, CHALLENGE_PATH, Claims, Contribution, HostClaim, HostGroup, KnownService, RuleSpec, ServiceKey,
     ServicePort, Slice, SliceAddress, SliceKey, Tier,
 };
-pub use endpoints::{Cluster, ClusterName, Endpoint, EndpointSet, EndpointState, Load, LoadGuard, PortName, Protocol};
+pub use endpoints::{Cluster, ClusterName, Endpoint, EndpointSet, EndpointState, PortName, Protocol};
 pub use explain::{ExplainedAnswer, ExplainedBackend, ExplainedEndpoint, ExplainedRule, Explanation, Loser};
 pub use filter::{
     Answer, Cors, FieldChanges, Filter, Passage, PathChange, Redirect, RedirectStatus, Target, X_FORWARDED_PREFIX,
@@ -33,8 +36,11 @@ pub use filter::{
 };
 pub use host::HostRoutes;
 pub use index::{ClassHosts, Routes};
+pub use load::{Load, LoadGuard, RetryBudget, RetryGuard};
+pub use locality::{Hints, Locality};
 pub use matcher::{Matcher, Mismatch, PathMatch, ValueMatch, anywhere, whole};
 pub use problem::{Problem, ProblemReason};
+pub use queue::{Ticket, WaitQueue};
 pub use request::{RequestView, Scheme};
 pub use rule::{BackendRef, Rule, RuleName, SourceKey, SourceKind, Timeouts};
 pub use table::{EnvironmentNote, Match, PersonalHosts, Snapshot, Table};

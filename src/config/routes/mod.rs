@@ -28,7 +28,10 @@ fn route(file: &str, index: usize, path: &str, value: &Value, mistakes: &mut Mis
     let mut hosts = Vec::new();
     for (path, host) in fields.some_list("hosts", mistakes) {
         let parsed = host.as_str().ok_or_else(|| format!("it is {}; it should be a host name", kind(host)));
-        let parsed = parsed.and_then(|host| HostClaim::parse(host).map_err(|error| error.to_string()));
+        let parsed = parsed.and_then(|host| match host {
+            "*" => Ok(HostClaim::Any),
+            host => HostClaim::parse(host).map_err(|error| error.to_string()),
+        });
         hosts.extend(mistakes.check(&path, parsed));
     }
     let rules = fields.some_list("rules", mistakes);

@@ -2,9 +2,11 @@
 
 mod deadlines;
 mod deploys;
+mod failures;
 mod filters;
 mod framing;
 mod h2c;
 mod harness;
 mod protocols;
 mod refusals;
+mod waiting;
