@@ -55,6 +55,7 @@ async fn measure(size: usize) {
             domain: "example.com".parse().unwrap(),
             endpoint_policy: EndpointPolicy::default(),
             routes: None,
+            last_good: None,
         },
         table.clone(),
         &end,

@@ -1,10 +1,11 @@
 //! The gateway's part that `up` and `gateway` share: discovery, certificates, and the proxy.
 
 use super::zones;
-use crate::discovery::{self, Discovery, DiscoveryConfig};
+use crate::discovery::{self, Discovery, DiscoveryConfig, Kinds};
 use crate::proxy::{self, Addresses, Bound, GatewayConfig, Running};
 use crate::routing::Table;
 use crate::telemetry::access_log::{AccessLog, Sink};
+use crate::telemetry::health::{Readiness, Report};
 use crate::tls::{self, Authority, Certificates};
 use anyhow::{Context, Result};
 use std::net::SocketAddr;
@@ -30,6 +31,16 @@ pub(super) struct DataPlane {
     /// The certificates in use.
     pub(super) certificates: Arc<Certificates>,
     discovery_end: CancellationToken,
+}
+
+/// Whether the first complete table is there, and how current each kind in it is.
+pub(super) fn readiness(table: Arc<Table>, kinds: Kinds) -> Readiness {
+    Arc::new(move || {
+        let waiting = || Err("the first complete route table is not there yet: it is being put together".to_owned());
+        // The kinds are told before the table is published, and only a table that is published is served.
+        let ready = kinds.ready().and_then(|()| if table.load().is_complete() { Ok(()) } else { waiting() });
+        Report { ready, parts: kinds.all().iter().map(ToString::to_string).collect() }
+    })
 }
 
 /// Binds the sockets, so that a port in use is told before anything was begun.
@@ -71,12 +82,8 @@ impl BoundDataPlane {
 
 impl DataPlane {
     /// Whether the first complete table is served, as `/readyz` tells it.
-    pub(super) fn readiness(&self) -> crate::telemetry::health::Readiness {
-        let table = self.table.clone();
-        Arc::new(move || match table.load().is_complete() {
-            true => Ok(()),
-            false => Err("the first complete route table is not there yet".to_owned()),
-        })
+    pub(super) fn readiness(&self) -> Readiness {
+        readiness(self.table.clone(), self.discovery.kinds().clone())
     }
 
     /// Stops accepting, lets requests end for up to `grace`, and ends.

@@ -5,7 +5,7 @@ use super::{DataFolder, control_plane, rights, signals};
 use crate::cluster;
 pub use crate::cluster::ClusterAccess;
 use crate::cluster::rights::{Role, Scope};
-use crate::discovery::{DiscoveryConfig, EndpointPolicy, Namespaces};
+use crate::discovery::{DiscoveryConfig, EndpointPolicy, LastGoodConfig, Namespaces};
 use crate::model::Hostname;
 use crate::telemetry::access_log::Sink;
 use crate::telemetry::{health, logs, recorder};
@@ -40,6 +40,8 @@ pub struct GatewayOptions {
     pub domain: Hostname,
     /// A file of routes.
     pub routes: Option<PathBuf>,
+    /// Where the last good table of the cluster is kept, if it is.
+    pub last_good: Option<PathBuf>,
     /// Whether endpoints may have loopback addresses: for a cluster whose node runs pods on this machine.
     pub allow_loopback_endpoints: bool,
     /// Where the access log goes.
@@ -102,19 +104,23 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
         let scope = Scope { watched, environments: String::new(), lease: String::new() };
         rights::start(connected, Role::Gateway, scope, &pages_end)
     });
-    let client = connected.map(|connected| connected.client);
+    let (client, cluster) = connected.map(|it| (it.client, it.url)).unzip();
     let data_plane = bound.start(DiscoveryConfig {
         client,
         namespaces: options.namespace.map_or(Namespaces::All, Namespaces::One),
         domain: options.domain,
         endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
         routes: options.routes,
+        last_good: options.last_good.zip(cluster).map(|(path, cluster)| LastGoodConfig { path, cluster }),
     });
     super::write_addresses(
         folder.path(),
         &serde_json::json!({"http": addresses.http, "https": addresses.https, "admin": admin}),
     )?;
-    let router = health::router(metrics, data_plane.readiness());
+    let router = health::router(
+        metrics,
+        rights::told(data_plane.readiness(), move || rights.as_ref().map(rights::lines).unwrap_or_default()),
+    );
     let end = pages_end.clone().cancelled_owned();
     let pages = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(end).await });
     Ok(Gateway { _folder: folder, addresses, admin, data_plane, pages, pages_end })

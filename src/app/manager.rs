@@ -3,11 +3,11 @@
 
 use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
 use super::gateway::ClusterAccess;
-use super::{DataFolder, TOKEN_FILE, rights, signals};
+use super::{DataFolder, TOKEN_FILE, data_plane, rights, signals};
 use crate::api::Token;
 pub use crate::cluster::LeaseName;
 use crate::cluster::rights::{Role, Scope};
-use crate::cluster::{self, Election, ElectionConfig};
+use crate::cluster::{self, Election, ElectionConfig, Standing};
 use crate::discovery::{self, Discovery, DiscoveryConfig, EndpointPolicy, Namespaces};
 use crate::model::Hostname;
 use crate::operator;
@@ -108,6 +108,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         duration: options.lease_duration,
         client: client.clone(),
     });
+    let standing = election.standing();
     let table = Arc::new(Table::default());
     let discovery = discovery::start(
         DiscoveryConfig {
@@ -116,11 +117,12 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
             domain: options.domain.clone(),
             endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
             routes: None,
+            last_good: None,
         },
         table.clone(),
         &discovery_end,
     );
-    let complete = table.clone();
+    let readiness = data_plane::readiness(table.clone(), discovery.kinds().clone());
     let config = ControlPlaneConfig {
         client,
         namespaces: operator::Namespaces::One(options.namespace.clone()),
@@ -132,11 +134,15 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         workload: options.workload,
         url: options.url,
         token,
-        rights,
+        rights: rights.clone(),
         metrics,
-        readiness: Arc::new(move || match complete.load().is_complete() {
-            true => Ok(()),
-            false => Err("the first complete route table is not there yet".to_owned()),
+        readiness: rights::told(readiness, move || {
+            let leader = match &*standing.borrow() {
+                Standing::Leading => "leader: this manager".to_owned(),
+                Standing::Following(leader) => format!("leader: {leader}"),
+                Standing::Unknown => "leader: not known".to_owned(),
+            };
+            [vec![leader], rights::lines(&rights)].concat()
         }),
         election: Some(election),
     };

@@ -2,6 +2,8 @@
 
 use crate::cluster::Connected;
 use crate::cluster::rights::{self, Held, Role, Scope};
+use crate::telemetry::health::Readiness;
+use std::sync::Arc;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -21,4 +23,13 @@ pub(super) fn all() -> watch::Receiver<Held> {
 /// A line for each right that is missing.
 pub(super) fn lines(held: &watch::Receiver<Held>) -> Vec<String> {
     held.borrow().missing.iter().map(|missing| format!("missing right: {missing}")).collect()
+}
+
+/// `readiness` with more lines.
+pub(super) fn told(readiness: Readiness, more: impl Fn() -> Vec<String> + Send + Sync + 'static) -> Readiness {
+    Arc::new(move || {
+        let mut report = readiness();
+        report.parts.extend(more());
+        report
+    })
 }

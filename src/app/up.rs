@@ -124,6 +124,8 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         domain: options.domain.clone(),
         endpoint_policy: EndpointPolicy { allow_loopback: true },
         routes: options.routes,
+        // The cluster is in this process, and its own folder outlives it.
+        last_good: None,
     });
     let config = ControlPlaneConfig {
         client,

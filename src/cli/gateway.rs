@@ -8,6 +8,9 @@ use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+/// The last good table's name in the data folder.
+const LAST_GOOD_FILE: &str = "last-good";
+
 #[derive(Debug, Clone, Args)]
 pub(super) struct Arguments {
     /// A file of routes; without --kubeconfig the gateway needs no cluster then
@@ -31,6 +34,10 @@ pub(super) struct Arguments {
     /// Look at this namespace alone [default: all]
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
+    /// Where the last good table is kept, for a start without the API server: a file, or off
+    /// [default: last-good in the data folder]
+    #[arg(long, value_name = "FILE")]
+    last_good: Option<PathBuf>,
     /// Let endpoints have loopback addresses, for a cluster whose pods run on this machine
     #[arg(long)]
     allow_loopback_endpoints: bool,
@@ -46,8 +53,14 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         (None, Some(_)) => ClusterAccess::None,
         (None, None) => ClusterAccess::Inferred,
     };
+    let data = globals.data()?;
+    let last_good = match &arguments.last_good {
+        None => Some(data.join(LAST_GOOD_FILE)),
+        Some(given) if given.as_os_str() == "off" => None,
+        Some(given) => Some(given.clone()),
+    };
     let options = GatewayOptions {
-        data: globals.data()?,
+        data,
         http,
         https,
         admin,
@@ -55,6 +68,7 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         namespace: arguments.namespace.clone(),
         domain,
         routes,
+        last_good,
         allow_loopback_endpoints: arguments.allow_loopback_endpoints,
         access_log: super::up::sink(&arguments.access_log),
     };

@@ -15,6 +15,7 @@ mod crashes;
 mod embedded_kubectl;
 mod explained;
 mod harness;
+mod last_good;
 mod roles;
 mod rollouts;
 mod way;
