@@ -2,7 +2,7 @@
 
 use super::problem::{Code, Problem};
 use super::{ApiState, Shared};
-use crate::model::shown;
+use crate::model::{Hostname, shown};
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::{AUTHORIZATION, HOST};
@@ -34,19 +34,26 @@ fn refusal(state: &Arc<ApiState>, headers: &HeaderMap) -> Option<&'static str> {
     }
 }
 
-/// Refuses a `Host` that is a name of elsewhere. A page of another site may let its own name point to this machine
+/// Refuses a `Host` that is a name of elsewhere: neither an address, nor `localhost`, nor one that the API was told. A page of another site may let its own name point to this machine
 /// (DNS rebinding); it cannot make a browser send an address or `localhost`.
-pub(super) async fn refuse_foreign_host(request: Request, next: Next) -> Response {
+pub(super) async fn refuse_foreign_host(State(state): Shared, request: Request, next: Next) -> Response {
     let authority = match request.headers().get(HOST) {
         Some(host) => host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()),
         None => request.uri().authority().cloned(),
     };
     match authority {
-        Some(authority) if is_local(authority.host()) => next.run(request).await,
+        Some(authority) if is_local(authority.host()) || is_known(&state.hosts, authority.host()) => {
+            next.run(request).await
+        }
         Some(authority) => {
             let host = shown(authority.host());
-            Problem::new(Code::ForeignHost, format!("the Host is {host}; call the API by its address or as localhost"))
-                .into_response()
+            Problem::new(
+                Code::ForeignHost,
+                format!(
+                    "the Host is {host}; call the API by its address, as localhost, or by a name given with --api-host"
+                ),
+            )
+            .into_response()
         }
         None => Problem::new(Code::ForeignHost, "the request has no Host that can be read").into_response(),
     }
@@ -57,9 +64,29 @@ fn is_local(host: &str) -> bool {
     host.parse::<IpAddr>().is_ok() || host == "localhost" || host.ends_with(".localhost")
 }
 
+/// Whether `host`, in any case and with or without the dot of a full name, is one of `hosts`.
+fn is_known(hosts: &[Hostname], host: &str) -> bool {
+    host.parse::<Hostname>().is_ok_and(|host| hosts.contains(&host))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::is_local;
+    use super::{is_known, is_local};
+
+    #[test]
+    fn a_name_that_was_told_is_known_in_every_spelling() {
+        let hosts = ["doorstep-manager.doorstep.svc".parse().unwrap()];
+        for known in
+            ["doorstep-manager.doorstep.svc", "Doorstep-Manager.doorstep.SVC", "doorstep-manager.doorstep.svc."]
+        {
+            assert!(is_known(&hosts, known), "{known}");
+        }
+        for foreign in
+            ["doorstep-manager.doorstep", "a.doorstep-manager.doorstep.svc", "doorstep-manager.doorstep.svc..", ""]
+        {
+            assert!(!is_known(&hosts, foreign), "{foreign}");
+        }
+    }
 
     #[test]
     fn addresses_and_localhost_are_local_and_names_are_not() {

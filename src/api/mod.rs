@@ -39,7 +39,7 @@ use crate::cluster::rights::Held;
 use crate::model::Hostname;
 use crate::routing;
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -64,6 +64,8 @@ pub struct ApiState {
     pub rights: tokio::sync::watch::Receiver<Held>,
     /// What a caller must present.
     pub token: Token,
+    /// Names under which the API may be called, beside addresses and `localhost`.
+    pub hosts: Vec<Hostname>,
     /// The ports under which people reach the gateway: plain HTTP, HTTPS.
     pub url: (Option<u16>, Option<u16>),
     /// Ends the streams (`watch`, `logs?follow`) that would otherwise hold up a shutdown.
@@ -95,7 +97,7 @@ pub fn router(state: ApiState) -> Router {
         .nest("/api/v1", guarded.merge(open))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
-        .layer(from_fn(access::refuse_foreign_host))
+        .layer(from_fn_with_state(state.clone(), access::refuse_foreign_host))
         .with_state(state)
 }
 

@@ -32,6 +32,8 @@ pub(super) struct ControlPlaneConfig {
     pub(super) url: PublicUrl,
     /// What callers of the API must present.
     pub(super) token: Token,
+    /// Names under which the API may be called, beside addresses and `localhost`.
+    pub(super) api_hosts: Vec<Hostname>,
     pub(super) metrics: PrometheusHandle,
     pub(super) readiness: Readiness,
     /// Who acts, where several managers may; without it, this one does.
@@ -68,6 +70,7 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Contro
         certificates: config.certificates.map(|certificates| Arc::new(Lookup(certificates)) as _),
         rights: config.rights.clone(),
         token: config.token,
+        hosts: config.api_hosts,
         url: (config.url.http_port, config.url.https_port),
         shutdown: shutdown.clone(),
     };

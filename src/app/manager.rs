@@ -43,6 +43,8 @@ pub struct ManagerOptions {
     pub domain: Hostname,
     /// How the gateway is reached from outside.
     pub url: PublicUrl,
+    /// Names under which the management API may be called, beside addresses and `localhost`.
+    pub api_hosts: Vec<Hostname>,
     /// What runs in a pod: the class's image, or its local command.
     pub workload: Workload,
     /// The Lease by which managers of the same environments elect the one that acts.
@@ -135,6 +137,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         url: options.url,
         token,
         rights: rights.clone(),
+        api_hosts: options.api_hosts,
         metrics,
         readiness: rights::told(readiness, move || {
             let leader = match &*standing.borrow() {

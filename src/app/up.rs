@@ -137,6 +137,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         certificates: Some(data_plane.certificates.clone()),
         workload: Workload::Local,
         url: PublicUrl { http_port: Some(addresses.http.port()), https_port: Some(addresses.https.port()) },
+        api_hosts: Vec::new(),
         metrics,
         readiness: data_plane.readiness(),
         election: None,

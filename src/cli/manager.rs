@@ -42,6 +42,9 @@ pub(super) struct Arguments {
     /// After so many seconds of silence of that one, another one acts
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(2..=300))]
     lease_duration: u64,
+    /// A name under which the management API may be called, beside addresses and localhost; once for each name
+    #[arg(long, value_name = "NAME")]
+    api_host: Vec<Hostname>,
     /// Run the classes' local commands in the place of their images, for a node of local processes
     #[arg(long)]
     local_commands: bool,
@@ -62,6 +65,7 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         token_file: arguments.token_file.clone(),
         domain,
         url: PublicUrl { http_port: port(http_port), https_port: port(https_port) },
+        api_hosts: arguments.api_host.clone(),
         workload: if arguments.local_commands { Workload::Local } else { Workload::Image },
         lease,
         lease_duration: Duration::from_secs(arguments.lease_duration),

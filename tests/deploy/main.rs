@@ -14,6 +14,7 @@
 
 mod board;
 mod helm;
+mod image;
 mod pods;
 mod rendered;
 mod values;

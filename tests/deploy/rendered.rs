@@ -20,6 +20,7 @@ fn the_defaults_make_both_roles_with_what_guards_them() {
         "ServiceAccount/doorstep-gateway",
         "ServiceAccount/doorstep-manager",
         "Secret/doorstep-api-token",
+        "Lease/doorstep-manager",
         "IngressClass/doorstep",
         "CustomResourceDefinition/environments.doorstep.dev",
         "CustomResourceDefinition/environmentclasses.doorstep.dev",
