@@ -1,3 +1,5 @@
+//! The list, its sentences, and the refusals that they are recognised by.
+
 use super::*;
 use std::collections::BTreeSet;
 
