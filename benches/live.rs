@@ -54,6 +54,7 @@ async fn measure(size: usize) {
             namespaces: Namespaces::All,
             domain: "example.com".parse().unwrap(),
             endpoint_policy: EndpointPolicy::default(),
+            locality: doorstep::routing::Locality::default(),
             routes: None,
             last_good: None,
         },

@@ -8,7 +8,7 @@
 use doorstep::discovery::{self, Discovery, DiscoveryConfig, EndpointPolicy, LastGoodConfig, Namespaces};
 use doorstep::embedded::api::{ApiConfig, ApiServer};
 use doorstep::resources::EnvironmentClass;
-use doorstep::routing::Table;
+use doorstep::routing::{Locality, Table};
 use doorstep::tls::Authority;
 use futures::{StreamExt, stream};
 use k8s_openapi::api::core::v1::Service;
@@ -80,6 +80,7 @@ fn start(client: Client, file: &Path) -> (Discovery, Arc<Table>, CancellationTok
         namespaces: Namespaces::All,
         domain: "example.com".parse().unwrap(),
         endpoint_policy: EndpointPolicy::default(),
+        locality: Locality::default(),
         routes: None,
         last_good: Some(LastGoodConfig { path: file.to_owned(), cluster: "bench".to_owned() }),
     };

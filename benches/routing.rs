@@ -144,6 +144,7 @@ fn slice(number: usize, last: u8) -> Slice {
         ip: std::net::Ipv4Addr::new(10, b, c, last).into(),
         pod: Some(format!("user{number}-integration-deployment-5d7f9c6b8-abcde").into()),
         state: EndpointState::Ready,
+        hints: Hints::default(),
     };
     Slice { service: key(number).object_name().into(), ports: vec![("http".into(), 8080)], addresses: vec![address] }
 }

@@ -7,6 +7,7 @@ pub use crate::cluster::ClusterAccess;
 use crate::cluster::rights::{Role, Scope};
 use crate::discovery::{DiscoveryConfig, EndpointPolicy, LastGoodConfig, Namespaces};
 use crate::model::Hostname;
+use crate::routing::Locality;
 use crate::telemetry::access_log::Sink;
 use crate::telemetry::{health, logs, recorder};
 use crate::tls::Authority;
@@ -44,6 +45,8 @@ pub struct GatewayOptions {
     pub last_good: Option<PathBuf>,
     /// Whether endpoints may have loopback addresses: for a cluster whose node runs pods on this machine.
     pub allow_loopback_endpoints: bool,
+    /// The zone and the node that it runs in, for hints of EndpointSlices.
+    pub locality: Locality,
     /// Where the access log goes.
     pub access_log: Sink,
 }
@@ -110,6 +113,7 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
         namespaces: options.namespace.map_or(Namespaces::All, Namespaces::One),
         domain: options.domain,
         endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
+        locality: options.locality,
         routes: options.routes,
         last_good: options.last_good.zip(cluster).map(|(path, cluster)| LastGoodConfig { path, cluster }),
     });

@@ -51,6 +51,8 @@ pub struct ManagerOptions {
     pub lease: LeaseName,
     /// How long that one may be silent before another one takes its place.
     pub lease_duration: Duration,
+    /// The file of routes that the gateways are given, for `explain`.
+    pub routes: Option<PathBuf>,
     /// Whether endpoints may have loopback addresses: for a cluster whose node runs pods on this machine.
     pub allow_loopback_endpoints: bool,
 }
@@ -118,7 +120,8 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
             namespaces: watched.map_or(Namespaces::All, Namespaces::One),
             domain: options.domain.clone(),
             endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
-            routes: None,
+            locality: crate::routing::Locality::default(),
+            routes: options.routes,
             last_good: None,
         },
         table.clone(),

@@ -9,6 +9,7 @@ mod zones;
 
 pub mod gateway;
 pub mod manager;
+pub mod node;
 pub mod up;
 
 pub use folder::DataFolder;

@@ -123,6 +123,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         namespaces: Namespaces::All,
         domain: options.domain.clone(),
         endpoint_policy: EndpointPolicy { allow_loopback: true },
+        locality: crate::routing::Locality::default(),
         routes: options.routes,
         // The cluster is in this process, and its own folder outlives it.
         last_good: None,
@@ -162,6 +163,7 @@ async fn start_cluster(cluster: &ApiServer, folder: &Path) -> Result<(Arc<Node>,
         executable: std::env::current_exe().context("this program's own file cannot be found")?,
         addresses: AddressPool::default(),
         backoff: BackoffConfig::default(),
+        port: None,
     };
     let node = node::start(cluster.client(), config).await?;
     cluster.set_node(node.clone());

@@ -4,6 +4,7 @@ use super::exit::Failure;
 use super::globals::Globals;
 use crate::app::gateway::{ClusterAccess, Gateway, GatewayOptions};
 use crate::model::Hostname;
+use crate::routing::Locality;
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,6 +42,12 @@ pub(super) struct Arguments {
     /// Let endpoints have loopback addresses, for a cluster whose pods run on this machine
     #[arg(long)]
     allow_loopback_endpoints: bool,
+    /// The zone that it runs in: endpoints that are hinted for it go first
+    #[arg(long, value_name = "NAME", env = "DOORSTEP_ZONE")]
+    zone: Option<String>,
+    /// The node that it runs on: endpoints that are hinted for it go first
+    #[arg(long, value_name = "NAME", env = "DOORSTEP_NODE")]
+    node: Option<String>,
     /// Where the access log goes: a file, - for standard output, or off
     #[arg(long, value_name = "FILE", default_value = "-")]
     access_log: String,
@@ -70,9 +77,15 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         routes,
         last_good,
         allow_loopback_endpoints: arguments.allow_loopback_endpoints,
+        locality: Locality { zone: named(arguments.zone.as_deref()), node: named(arguments.node.as_deref()) },
         access_log: super::up::sink(&arguments.access_log),
     };
     Ok(crate::app::gateway::run(options, greet)?)
+}
+
+/// A variable that is set and empty says nothing.
+fn named(name: Option<&str>) -> Option<Box<str>> {
+    name.filter(|name| !name.is_empty()).map(Into::into)
 }
 
 fn greet(gateway: &Gateway) {

@@ -48,6 +48,9 @@ pub(super) struct Arguments {
     /// Run the classes' local commands in the place of their images, for a node of local processes
     #[arg(long)]
     local_commands: bool,
+    /// The file of routes that the gateways are given, so that explain knows it as well
+    #[arg(long, value_name = "FILE")]
+    routes: Option<PathBuf>,
     /// Let endpoints have loopback addresses, for a cluster whose pods run on this machine
     #[arg(long)]
     allow_loopback_endpoints: bool,
@@ -69,6 +72,7 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         workload: if arguments.local_commands { Workload::Local } else { Workload::Image },
         lease,
         lease_duration: Duration::from_secs(arguments.lease_duration),
+        routes: arguments.routes.clone(),
         allow_loopback_endpoints: arguments.allow_loopback_endpoints,
     };
     Ok(crate::app::manager::run(options, greet)?)

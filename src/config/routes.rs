@@ -169,7 +169,7 @@ fn timeouts(path: &str, value: &Value, mistakes: &mut Mistakes) -> Timeouts {
         let wrong = format!("{} is not a duration, like 500ms, 30s or 5m", shown(text));
         mistakes.check(&fields.path(name), parse_duration(text).ok_or(wrong))
     };
-    Timeouts { response_head: duration("responseHead"), idle: duration("idle") }
+    Timeouts { response_head: duration("responseHead"), idle: duration("idle"), ..Timeouts::default() }
 }
 
 fn parse_duration(text: &str) -> Option<Duration> {

@@ -2,7 +2,9 @@
 
 use super::EndpointPolicy;
 use crate::resources::labels;
-use crate::routing::{EndpointState, Problem, ProblemReason, Slice, SliceAddress, SliceKey, SourceKey, SourceKind};
+use crate::routing::{
+    EndpointState, Hints, Problem, ProblemReason, Slice, SliceAddress, SliceKey, SourceKey, SourceKind,
+};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
 use kube::ResourceExt;
 use std::net::IpAddr;
@@ -32,7 +34,10 @@ pub(super) fn translate(slice: &EndpointSlice, policy: EndpointPolicy) -> (Optio
         for endpoint in slice.endpoints.iter().flatten() {
             for text in &endpoint.addresses {
                 match checked(text, policy) {
-                    Ok(ip) => addresses.push(SliceAddress { ip, pod: pod(endpoint), state: state(endpoint) }),
+                    Ok(ip) => {
+                        let (pod, state, hints) = (pod(endpoint), state(endpoint), hints(endpoint));
+                        addresses.push(SliceAddress { ip, pod, state, hints });
+                    }
                     Err(message) => refuse(message),
                 }
             }
@@ -57,6 +62,17 @@ fn checked(text: &str, policy: EndpointPolicy) -> Result<IpAddr, String> {
 fn pod(endpoint: &Endpoint) -> Option<Box<str>> {
     let target = endpoint.target_ref.as_ref().filter(|target| target.kind.as_deref() == Some("Pod"))?;
     target.name.as_deref().map(Into::into)
+}
+
+/// The most zones or nodes of a hint that are read; the API server allows eight.
+const MOST_HINTS: usize = 8;
+
+/// For whom the control plane means it, by the Service's `trafficDistribution`.
+fn hints(endpoint: &Endpoint) -> Hints {
+    let Some(hints) = &endpoint.hints else { return Hints::default() };
+    let zones = hints.for_zones.iter().flatten().map(|zone| zone.name.as_str().into());
+    let nodes = hints.for_nodes.iter().flatten().map(|node| node.name.as_str().into());
+    Hints { zones: zones.take(MOST_HINTS).collect(), nodes: nodes.take(MOST_HINTS).collect() }
 }
 
 /// `ready` absent means ready; `serving` absent means as `ready` says (discovery.k8s.io/v1, EndpointConditions).
@@ -100,6 +116,15 @@ mod tests {
             let (translated, _) = translate(&one, EndpointPolicy::default());
             assert_eq!(translated.unwrap().addresses[0].state, expected);
         }
+    }
+
+    #[test]
+    fn hints_are_read() {
+        let hinted =
+            json!([{"addresses": ["10.0.0.1"], "hints": {"forZones": [{"name": "a"}], "forNodes": [{"name": "n"}]}}]);
+        let (translated, _) = translate(&slice(&hinted), EndpointPolicy::default());
+        let hints = &translated.unwrap().addresses[0].hints;
+        assert_eq!((&*hints.zones[0], &*hints.nodes[0]), ("a", "n"));
     }
 
     #[test]

@@ -25,7 +25,7 @@ pub use start::Discovery;
 pub use status::{Failing, KindStatus, Kinds, Origin};
 
 use crate::model::Hostname;
-use crate::routing::Table;
+use crate::routing::{Locality, Table};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
@@ -50,6 +50,8 @@ pub struct DiscoveryConfig {
     pub domain: Hostname,
     /// Which endpoint addresses may get requests.
     pub endpoint_policy: EndpointPolicy,
+    /// Where this gateway runs: endpoints that are meant for it go first.
+    pub locality: Locality,
     /// A file of routes beside the cluster, read again when it changes.
     pub routes: Option<PathBuf>,
     /// Where the last good table is kept, if it is.

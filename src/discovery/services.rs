@@ -8,6 +8,7 @@ use crate::routing::{
 };
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use kube::ResourceExt;
+use std::time::Duration;
 
 /// The most hosts that one annotation may name.
 const MAX_HOSTS: usize = 64;
@@ -39,9 +40,11 @@ pub(super) fn known(service: &Service) -> KnownService {
     let ports = service.spec.iter().filter_map(|spec| spec.ports.as_ref()).flatten();
     // An ingress forwards HTTP: a port of another transport may have the same number, and is not meant.
     let tcp = ports.filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP"));
+    let wait = service.annotations().get(labels::WAIT).and_then(|text| wait(text));
     let known = tcp.filter_map(|port| {
         let name = port.name.as_deref().unwrap_or_default().into();
-        Some(crate::routing::ServicePort { name, number: u16::try_from(port.port).ok()?, protocol: protocol(port) })
+        let number = u16::try_from(port.port).ok()?;
+        Some(crate::routing::ServicePort { name, number, protocol: protocol(port), wait })
     });
     KnownService::Ports(known.collect())
 }
@@ -83,13 +86,39 @@ pub(super) fn translate(service: &Service) -> (Option<Contribution>, Vec<Problem
             return (None, problems);
         }
     };
-    let rules = vec![RuleSpec {
-        matcher: Matcher::any(),
-        backends: vec![backend(service, port)],
-        timeouts: Timeouts::default(),
-    }];
+    let wait = annotations.get(labels::WAIT).and_then(|text| {
+        let parsed = wait(text);
+        if parsed.is_none() {
+            let message = format!(
+                "annotation {}: {} is not a time of at most 60 s, like 5s, 500ms or 0; the gateway's own is used",
+                labels::WAIT,
+                shown(text)
+            );
+            refuse(ProblemReason::Invalid, message);
+        }
+        parsed
+    });
+    let timeouts = Timeouts { wait, ..Timeouts::default() };
+    let rules = vec![RuleSpec { matcher: Matcher::any(), backends: vec![backend(service, port)], timeouts }];
     let created = service.creation_timestamp().map_or(i64::MAX, |time| time.0.as_second());
     (Some(Contribution::of_one_group(source(service), created, claims, rules)), problems)
+}
+
+/// The longest time that a request may wait for an endpoint.
+const MOST_WAIT: Duration = Duration::from_secs(60);
+
+/// How long a request may wait, as the annotation says it: `5s`, `500ms`, `1m`; a number alone is of seconds.
+fn wait(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let number: u64 = number.parse().ok()?;
+    let wait = match unit {
+        "" | "s" => Duration::from_secs(number),
+        "ms" => Duration::from_millis(number),
+        "m" => Duration::from_secs(number.checked_mul(60)?),
+        _ => return None,
+    };
+    (wait <= MOST_WAIT).then_some(wait)
 }
 
 /// The labels must say what the name says, so that nobody takes a host by labelling an object.
@@ -215,6 +244,22 @@ mod tests {
         assert!(refusal(&service("dg", host, &external)).contains("ExternalName"));
         let long = json!({"annotations": {"doorstep.dev/host": "x".repeat(65_536)}});
         assert!(refusal(&service("dg", long, &ports())).len() < 300);
+    }
+
+    #[test]
+    fn how_long_a_request_waits_is_said_by_annotation_and_a_mistake_loses_only_that() {
+        let with = |wait: &str| {
+            let annotations =
+                json!({"annotations": {"doorstep.dev/host": "dg.example.com", "doorstep.dev/wait": wait}});
+            let (contribution, problems) = translate(&service("dg", annotations, &ports()));
+            (contribution.unwrap().groups[0].rules[0].timeouts.wait, problems.len())
+        };
+        for (text, millis) in [("5s", 5000), ("0", 0), ("3", 3000), ("250ms", 250), ("1m", 60_000)] {
+            assert_eq!(with(text), (Some(Duration::from_millis(millis)), 0), "{text}");
+        }
+        for wrong in ["", "61s", "-1s", "5 s", "1h", "s", "99999999999999999999", "18446744073709551615m"] {
+            assert_eq!(with(wrong), (None, 1), "{wrong}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::status::Kinds;
 use super::watches::{Change, Feed};
 use super::writer::Writer;
 use super::{DiscoveryConfig, Namespaces, file, kinds};
-use crate::routing::{SourceKind, Table};
+use crate::routing::{Routes, SourceKind, Table};
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::Arc;
@@ -70,7 +70,9 @@ pub(super) fn start(config: DiscoveryConfig, table: Arc<Table>, shutdown: &Cance
         let send = move |contributions, problems| changes.send(Change::File(contributions, problems)).is_ok();
         spawn.spawn(file::watch_file(path, send));
     }
-    let writer = Writer::new(config.domain, config.endpoint_policy, missing, kinds.clone());
+    let mut routes = Routes::new(config.domain);
+    routes.set_locality(config.locality);
+    let writer = Writer::new(routes, config.endpoint_policy, missing, kinds.clone());
     spawn.spawn(writer.run(receiver, fallback(last_good, kinds.clone()), table.clone(), published));
     Discovery { generation, table, kinds }
 }

@@ -4,7 +4,7 @@ use super::last_good::Saved;
 use super::status::Kinds;
 use super::watches::Change;
 use super::{EndpointPolicy, classes, endpoint_slices, environments, services};
-use crate::model::{EnvironmentKey, Hostname};
+use crate::model::EnvironmentKey;
 use crate::resources::{Environment, EnvironmentClass};
 use crate::routing::{ClassHosts, Contribution, Problem, Routes, SliceKey, SourceKey, SourceKind, Table};
 use crate::telemetry::metrics;
@@ -39,10 +39,10 @@ struct Lists {
 }
 
 impl Writer {
-    /// An empty index that is complete when none of `missing` is missing any more.
-    pub(super) fn new(domain: Hostname, policy: EndpointPolicy, missing: BTreeSet<SourceKind>, kinds: Kinds) -> Self {
+    /// The writer of an index that is complete when none of `missing` is missing any more.
+    pub(super) fn new(routes: Routes, policy: EndpointPolicy, missing: BTreeSet<SourceKind>, kinds: Kinds) -> Self {
         Self {
-            routes: Routes::new(domain),
+            routes,
             policy,
             classes: BTreeMap::new(),
             lists: Lists::default(),

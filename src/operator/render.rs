@@ -70,7 +70,7 @@ pub fn render(
             "template": template,
         },
     });
-    let service = json!({
+    let mut service = json!({
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": metadata(plan.key.object_name()),
@@ -79,6 +79,11 @@ pub fn render(
             "ports": [{ "name": "http", "port": 80, "protocol": "TCP", "targetPort": target_port }],
         },
     });
+    if let (Some(wait), Some(metadata)) =
+        (plan.class.spec.wait_seconds, service.pointer_mut("/metadata").and_then(Value::as_object_mut))
+    {
+        metadata.insert("annotations".to_owned(), json!({ labels::WAIT: format!("{wait}s") }));
+    }
     Ok(Rendered { deployment, service, revision, replicas: plan.class.spec.replicas })
 }
 

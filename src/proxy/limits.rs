@@ -25,8 +25,12 @@ pub struct Limits {
     pub stream_idle: Duration,
     /// The same for upgraded connections.
     pub upgrade_idle: Duration,
-    /// How long a request waits for an endpoint that comes up, while nothing of it was sent.
+    /// How long a request with content waits for an endpoint that comes up, while nothing of it was sent.
     pub patience: Duration,
+    /// How long one without content waits for an endpoint, if the rule says nothing else; zero: not at all.
+    pub wait: Duration,
+    /// Requests under way to one endpoint; more wait until one of them ends.
+    pub endpoint_requests: u32,
     /// Streams of an HTTP/2 connection.
     pub http2_streams: u32,
     /// Window of an HTTP/2 stream, in bytes.
@@ -60,6 +64,8 @@ impl Default for Limits {
             stream_idle: seconds(300),
             upgrade_idle: seconds(3600),
             patience: Duration::from_millis(250),
+            wait: seconds(5),
+            endpoint_requests: 1024,
             http2_streams: 100,
             http2_stream_window: 64 * 1024,
             http2_connection_window: 1024 * 1024,

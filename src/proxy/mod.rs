@@ -1,7 +1,8 @@
 //! A request's way: accept, match, forward, answer.
 //!
 //! One thread per core ([`worker`]): each has its own sockets ([`listener`]), serves its connections ([`connection`]),
-//! checks each request ([`request`]), forwards it ([`forward`]) or refuses it ([`refusal`], [`respond`], [`pages`]).
+//! checks each request ([`request`]), forwards it ([`forward`], [`send`], [`waiting`]) or refuses it ([`refusal`],
+//! [`respond`], [`pages`]).
 
 mod activity;
 mod body;
@@ -16,7 +17,9 @@ mod record;
 mod refusal;
 mod request;
 mod respond;
+mod send;
 mod upgrade;
+mod waiting;
 mod worker;
 
 #[cfg(test)]

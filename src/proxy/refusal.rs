@@ -28,6 +28,8 @@ pub enum Refusal {
     },
     /// The rule leads to no endpoint that may get requests.
     NoEndpoint,
+    /// Every endpoint has as many requests as it may have, and too many wait for room already.
+    Overloaded,
     /// The rule leads to a Service, or a port of one, that is not there.
     BackendNotFound,
     /// The endpoint took no connection.
@@ -105,6 +107,7 @@ impl Refusal {
             Self::GatewayStarting
             | Self::NotReady { .. }
             | Self::NoEndpoint
+            | Self::Overloaded
             | Self::BackendNotFound
             | Self::ConnectExhausted => StatusCode::SERVICE_UNAVAILABLE,
             Self::ConnectRefused | Self::ForbiddenAddress | Self::UpstreamReset { .. } | Self::UpstreamProtocol => {
@@ -127,6 +130,7 @@ impl Refusal {
             Self::GatewayStarting | Self::NotReady { .. } | Self::NoEndpoint | Self::BackendNotFound => {
                 "destination_unavailable"
             }
+            Self::Overloaded => "connection_limit_reached",
             Self::ConnectRefused => "connection_refused",
             Self::ForbiddenAddress => "destination_ip_prohibited",
             Self::ConnectTimeout => "connection_timeout",
@@ -150,6 +154,7 @@ impl Refusal {
             Self::NoEnvironment { .. } => "NoEnvironment",
             Self::NotReady { .. } => "NotReady",
             Self::NoEndpoint => "NoEndpoint",
+            Self::Overloaded => "Overloaded",
             Self::BackendNotFound => "BackendNotFound",
             Self::ConnectRefused => "ConnectRefused",
             Self::ConnectTimeout => "ConnectTimeout",
@@ -176,6 +181,7 @@ impl Refusal {
             Self::NoEnvironment { .. } => "This environment does not exist",
             Self::NotReady { .. } => "This environment is not ready",
             Self::NoEndpoint => "Nothing runs behind this host",
+            Self::Overloaded => "The backend has too much to do",
             Self::BackendNotFound => "This host leads to a Service that is not there",
             Self::ConnectRefused => "The backend takes no connection",
             Self::ConnectTimeout => "The backend does not answer",
@@ -205,6 +211,7 @@ impl Refusal {
             Self::NotReady { reason, message, .. } if message.is_empty() => format!("It is not ready: {reason}."),
             Self::NotReady { reason, message, .. } => format!("{reason}: {message}"),
             Self::NoEndpoint => "The host is known, but no pod behind it is ready to take requests.".into(),
+            Self::Overloaded => "Every pod has as many requests as it may have; try again in a moment.".into(),
             // Which one is for those who may ask `explain`: names of the cluster are not for everybody.
             Self::BackendNotFound => {
                 "The rule names a Service, or a port of one, that does not exist; `doorstep explain` tells which."
@@ -240,6 +247,7 @@ impl Refusal {
             | Self::NoEnvironment { .. }
             | Self::NotReady { .. }
             | Self::NoEndpoint
+            | Self::Overloaded
             | Self::BackendNotFound
             | Self::ConnectExhausted
             | Self::ForbiddenAddress
@@ -269,6 +277,7 @@ impl Refusal {
             | Self::NoEnvironment { .. }
             | Self::NotReady { .. }
             | Self::NoEndpoint
+            | Self::Overloaded
             | Self::BackendNotFound
             | Self::BadRequest(_)
             | Self::Connect
@@ -286,6 +295,7 @@ impl Refusal {
             | Self::NoEnvironment { .. }
             | Self::NotReady { .. }
             | Self::NoEndpoint
+            | Self::Overloaded
             | Self::BackendNotFound
             | Self::ConnectRefused
             | Self::ConnectTimeout

@@ -7,6 +7,7 @@ use super::record::Record;
 use super::refusal::Refusal;
 use super::request::Upgrade;
 use super::respond;
+use super::send::send;
 use super::worker::ConnectionGuard;
 use crate::routing::Rule;
 use http::{HeaderValue, Request, Response, StatusCode, header};
@@ -35,7 +36,7 @@ pub(super) async fn forward(
 ) -> Result<Response<ResponseBody>, (Refusal, Box<Record>)> {
     let worker = record.client().worker.clone();
     let limits = &worker.limits;
-    let (mut response, lease) = match forward::send(&worker, rule, request, &mut record).await {
+    let (mut response, lease) = match send(&worker, rule, request, &mut record).await {
         Ok(answer) => answer,
         Err(refusal) => return Err((forward::explain(&worker, rule, refusal), record)),
     };

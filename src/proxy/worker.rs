@@ -132,10 +132,10 @@ impl Worker {
         });
         Self {
             most_connections: limits.connections_per_worker(settings.workers),
+            balancer: Balancer::new(limits.endpoint_requests),
             limits,
             table: settings.table.clone(),
             pools,
-            balancer: Balancer::default(),
             log: RefCell::new(settings.log.writer()),
             metrics: ProxyMetrics::new(),
             epoch: Instant::now(),

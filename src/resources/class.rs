@@ -50,6 +50,11 @@ pub struct EnvironmentClassSpec {
     /// When a pod may get requests. Without it: when its port accepts a connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readiness: Option<Readiness>,
+    /// How many seconds a request without content waits for a pod before it is told that there is none; 5 if not given, 0 for
+    /// not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 60))]
+    pub wait_seconds: Option<i32>,
     /// Requests and limits of the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ClassResources>,
@@ -228,6 +233,9 @@ impl TryFrom<&EnvironmentClass> for Class {
         let parameters = declarations(&spec.parameters, &mut errors);
         if !(1..=65535).contains(&spec.port) {
             errors.push(("spec.port".to_owned(), format!("{} is not a port; 1 to 65535 are", spec.port)));
+        }
+        if let Some(wait) = spec.wait_seconds.filter(|wait| !(0..=60).contains(wait)) {
+            errors.push(("spec.waitSeconds".to_owned(), format!("{wait} is out of bounds; 0 to 60 are not")));
         }
         check_container(spec, &mut errors);
         check_placeholders(spec, &mut errors);

@@ -17,6 +17,8 @@ pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
 pub const HOST: &str = "doorstep.dev/host";
 /// Annotation of a shared Service: the port (name or number) behind its hosts, where it has several.
 pub const PORT: &str = "doorstep.dev/port";
+/// Annotation of a Service: how long a request without content may wait for an endpoint, like `5s`, `500ms` or `0`.
+pub const WAIT: &str = "doorstep.dev/wait";
 
 /// The field manager of the operator's server-side applies.
 pub const OPERATOR_FIELD_MANAGER: &str = "doorstep-operator";

@@ -1,6 +1,6 @@
 //! What a source says, in plain values: the form in which the cluster's objects and files reach the index.
 
-use super::{ClusterName, EndpointState, Matcher, PortName, Protocol, SourceKey, Timeouts};
+use super::{ClusterName, EndpointState, Hints, Matcher, PortName, Protocol, SourceKey, Timeouts};
 use crate::model::{EnvironmentKey, Hostname};
 use std::fmt;
 use std::net::SocketAddr;
@@ -213,6 +213,8 @@ pub struct ServicePort {
     pub number: u16,
     /// What `appProtocol` says that the endpoints speak.
     pub protocol: Protocol,
+    /// How long a request may wait for an endpoint, if the Service says so.
+    pub wait: Option<std::time::Duration>,
 }
 
 /// The identity of an EndpointSlice.
@@ -244,6 +246,8 @@ pub struct SliceAddress {
     pub pod: Option<Box<str>>,
     /// What the cluster says of it.
     pub state: EndpointState,
+    /// For whom it is meant.
+    pub hints: Hints,
 }
 
 #[cfg(test)]

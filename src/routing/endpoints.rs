@@ -1,11 +1,17 @@
 //! Where requests go: the endpoints of one port of one Service.
 
+use super::{Load, RetryBudget, WaitQueue};
 use arc_swap::{ArcSwap, Guard};
 use std::collections::HashMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The most requests that wait for an endpoint of one cluster.
+const MOST_WAITING: usize = 1024;
+/// How many of those that wait are called at once for each endpoint that is there. Each of them calls two more when it is
+/// answered, so that an endpoint that has just begun is not run over.
+const CALLED_AT_ONCE: usize = 16;
 
 /// A port of a Service, by number or by name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,12 +69,22 @@ pub struct Cluster {
     /// What its endpoints speak.
     pub protocol: Protocol,
     endpoints: ArcSwap<EndpointSet>,
+    /// Requests for which no endpoint is there, or none has room.
+    pub waiting: Arc<WaitQueue>,
+    /// How many requests may be sent again at once.
+    pub budget: Arc<RetryBudget>,
 }
 
 impl Cluster {
     /// A cluster with no endpoint yet.
     pub fn new(name: ClusterName, protocol: Protocol) -> Self {
-        Self { name, protocol, endpoints: ArcSwap::from_pointee(EndpointSet::default()) }
+        Self {
+            name,
+            protocol,
+            endpoints: ArcSwap::from_pointee(EndpointSet::default()),
+            waiting: WaitQueue::new(MOST_WAITING),
+            budget: Arc::default(),
+        }
     }
 
     /// The endpoints as they are now.
@@ -76,17 +92,30 @@ impl Cluster {
         self.endpoints.load()
     }
 
-    /// Replaces the endpoints. An address that stays keeps its load counters.
+    /// Replaces the endpoints, and calls those that wait for one. An address that stays, with the same pod, keeps what was
+    /// seen of it; one that becomes ready is given another chance: its probes have seen it later than we did.
     pub fn replace(&self, endpoints: impl IntoIterator<Item = Endpoint>) {
         let before = self.endpoints.load();
-        let known: HashMap<SocketAddr, &Arc<Load>> = before.all().map(|known| (known.address, &known.load)).collect();
+        let known: HashMap<SocketAddr, &Arc<Endpoint>> = before.all().map(|known| (known.address, known)).collect();
         let kept = endpoints.into_iter().map(|mut endpoint| {
-            if let Some(load) = known.get(&endpoint.address) {
-                endpoint.load = Arc::clone(load);
+            if let Some(known) = known.get(&endpoint.address).filter(|known| known.pod == endpoint.pod) {
+                endpoint.load = Arc::clone(&known.load);
+                if known.state != EndpointState::Ready && endpoint.state == EndpointState::Ready {
+                    endpoint.load.pardon();
+                }
             }
             Arc::new(endpoint)
         });
-        self.endpoints.store(Arc::new(EndpointSet::new(kept)));
+        let set = EndpointSet::new(kept);
+        let usable = set.usable().len();
+        self.endpoints.store(Arc::new(set));
+        // After the set is there: who joins the queue looks at the set once more, so nobody is forgotten.
+        self.waiting.call(usable.saturating_mul(CALLED_AT_ONCE));
+    }
+
+    /// Requests under way to all endpoints.
+    pub fn active(&self) -> u32 {
+        self.endpoints().all().map(|endpoint| endpoint.load.active()).fold(0, u32::saturating_add)
     }
 }
 
@@ -121,44 +150,26 @@ pub struct Endpoint {
     pub pod: Option<Box<str>>,
     /// What the cluster says of it.
     pub state: EndpointState,
-    /// What the gateway saw of it. Shared by all versions of the same address.
+    /// Whether it is meant for this gateway by its hints; true for all where there are none.
+    pub near: bool,
+    /// What the gateway saw of it. Shared by all versions of the same address and pod.
     pub load: Arc<Load>,
 }
 
-/// What the gateway saw of an endpoint.
-#[derive(Debug, Default)]
-pub struct Load {
-    /// Requests under way.
-    active: AtomicU32,
-}
-
-impl Load {
-    /// Counts one request until the guard is dropped.
-    pub fn enter(self: &Arc<Self>) -> LoadGuard {
-        self.active.fetch_add(1, Ordering::Relaxed);
-        LoadGuard(self.clone())
-    }
-
-    /// Requests under way.
-    pub fn active(&self) -> u32 {
-        self.active.load(Ordering::Relaxed)
-    }
-}
-
-/// Counts a request down when it ends, however it ends.
-#[derive(Debug)]
-pub struct LoadGuard(Arc<Load>);
-
-impl Drop for LoadGuard {
-    fn drop(&mut self) {
-        self.0.active.fetch_sub(1, Ordering::Relaxed);
+impl Endpoint {
+    /// A ready endpoint of which nothing more is known.
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address, pod: None, state: EndpointState::Ready, near: true, load: Arc::default() }
     }
 }
 
 /// All endpoints of a cluster at one moment, by state.
 #[derive(Debug, Default)]
 pub struct EndpointSet {
+    /// Those near first.
     ready: Box<[Arc<Endpoint>]>,
+    /// How many of the ready ones get requests before the others: those near, or all if none is.
+    near: usize,
     draining: Box<[Arc<Endpoint>]>,
     not_ready: Box<[Arc<Endpoint>]>,
 }
@@ -174,15 +185,20 @@ impl EndpointSet {
                 EndpointState::NotReady => not_ready.push(endpoint),
             }
         }
-        Self { ready: ready.into(), draining: draining.into(), not_ready: not_ready.into() }
+        ready.sort_by_key(|endpoint| !endpoint.near);
+        let near = match ready.iter().filter(|endpoint| endpoint.near).count() {
+            0 => ready.len(),
+            near => near,
+        };
+        Self { ready: ready.into(), near, draining: draining.into(), not_ready: not_ready.into() }
     }
 
-    /// Those that may get a request now: the ready ones, or the draining ones while none is ready.
+    /// Those that may get a request now: the ready ones that are near, or the draining ones while none is ready.
     pub fn usable(&self) -> &[Arc<Endpoint>] {
-        if self.ready.is_empty() { &self.draining } else { &self.ready }
+        if self.ready.is_empty() { &self.draining } else { self.ready.get(..self.near).unwrap_or(&self.ready) }
     }
 
-    /// The ready ones alone.
+    /// The ready ones alone, near or far.
     pub fn ready(&self) -> &[Arc<Endpoint>] {
         &self.ready
     }

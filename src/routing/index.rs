@@ -4,8 +4,8 @@ use super::ports::Ports;
 use super::services::Services;
 use super::{
     BackendRef, BackendSpec, CHALLENGE_PATH, Claims, Cluster, ClusterName, Contribution, EnvironmentNote, HostClaim,
-    HostGroup, HostRoutes, KnownService, PathMatch, PersonalHosts, PortName, Problem, ProblemReason, Rule, RuleName,
-    RuleSpec, ServiceKey, Slice, SliceKey, Snapshot, SourceKey, SourceKind, Table, Tier,
+    HostGroup, HostRoutes, KnownService, Locality, PathMatch, PersonalHosts, PortName, Problem, ProblemReason, Rule,
+    RuleName, RuleSpec, ServiceKey, Slice, SliceKey, Snapshot, SourceKey, SourceKind, Table, Tier, Timeouts,
 };
 use crate::model::{ClassName, EnvironmentKey, HostPattern, Hostname};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -113,6 +113,11 @@ impl Routes {
         for source in all {
             self.remove(&source);
         }
+    }
+
+    /// Says where this gateway runs: endpoints that are meant for it go first. To be said before the first slice.
+    pub fn set_locality(&mut self, locality: Locality) {
+        self.services.set_locality(locality);
     }
 
     /// Takes a Service as it is now, or its end (`None`). Rules that name one of its ports lead there, or nowhere, from
@@ -385,7 +390,7 @@ impl Routes {
                     tier,
                     matcher: spec.matcher.clone(),
                     backends: backends.into(),
-                    timeouts: spec.timeouts,
+                    timeouts: Timeouts { wait: spec.timeouts.wait.or_else(|| self.ports.wait(spec)), ..spec.timeouts },
                     environment: environment.clone(),
                 }));
             }
@@ -503,7 +508,6 @@ fn fixed(address: std::net::SocketAddr, protocol: super::Protocol) -> Arc<Cluste
     let service = address.ip().to_string().into();
     let name = ClusterName { namespace: "".into(), service, port: PortName::Number(address.port()) };
     let cluster = Cluster::new(name, protocol);
-    let state = super::EndpointState::Ready;
-    cluster.replace([super::Endpoint { address, pod: None, state, load: Arc::default() }]);
+    cluster.replace([super::Endpoint::new(address)]);
     Arc::new(cluster)
 }

@@ -8,9 +8,12 @@ mod endpoints;
 mod explain;
 mod host;
 mod index;
+mod load;
+mod locality;
 mod matcher;
 mod ports;
 mod problem;
+mod queue;
 mod request;
 mod rule;
 mod services;
@@ -22,12 +25,15 @@ pub use contribution::{
     BackendSpec, CHALLENGE_PATH, Claims, Contribution, HostClaim, HostGroup, KnownService, RuleSpec, ServiceKey,
     ServicePort, Slice, SliceAddress, SliceKey, Tier,
 };
-pub use endpoints::{Cluster, ClusterName, Endpoint, EndpointSet, EndpointState, Load, LoadGuard, PortName, Protocol};
+pub use endpoints::{Cluster, ClusterName, Endpoint, EndpointSet, EndpointState, PortName, Protocol};
 pub use explain::{ExplainedBackend, ExplainedEndpoint, ExplainedRule, Explanation, Loser};
 pub use host::HostRoutes;
 pub use index::{ClassHosts, Routes};
+pub use load::{Load, LoadGuard, RetryBudget, RetryGuard};
+pub use locality::{Hints, Locality};
 pub use matcher::{Matcher, Mismatch, PathMatch, ValueMatch, whole};
 pub use problem::{Problem, ProblemReason};
+pub use queue::{Ticket, WaitQueue};
 pub use request::RequestView;
 pub use rule::{BackendRef, Rule, RuleName, SourceKey, SourceKind, Timeouts};
 pub use table::{EnvironmentNote, Match, PersonalHosts, Snapshot, Table};

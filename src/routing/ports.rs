@@ -1,8 +1,9 @@
 //! The ports of the Services that the cluster told of, and the sources whose rules name one of them.
 
-use super::{BackendSpec, Contribution, KnownService, PortName, ServiceKey, ServicePort, SourceKey};
+use super::{BackendSpec, Contribution, KnownService, PortName, RuleSpec, ServiceKey, ServicePort, SourceKey};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::time::Duration;
 
 /// A message names at most so many ports of a Service.
 const MAX_SHOWN: usize = 12;
@@ -67,6 +68,16 @@ impl Ports {
             PortName::Name(name) => known.name == *name,
         });
         meant.ok_or_else(|| format!("the Service {key} has no port {port}; it has {}", Shown(ports)))
+    }
+}
+
+impl Ports {
+    /// How long a request to a rule may wait for an endpoint, by the first of its Services that says so.
+    pub(super) fn wait(&self, rule: &RuleSpec) -> Option<Duration> {
+        rule.backends.iter().find_map(|backend| match backend {
+            BackendSpec::ServicePort { service, port, .. } => self.resolve(service, port).ok()?.wait,
+            BackendSpec::Service { .. } | BackendSpec::Address { .. } => None,
+        })
     }
 }
 

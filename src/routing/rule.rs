@@ -97,6 +97,8 @@ pub struct Timeouts {
     pub response_head: Option<Duration>,
     /// Until a stream on which nothing moves is given up.
     pub idle: Option<Duration>,
+    /// How long a request without content may wait for an endpoint; zero: not at all.
+    pub wait: Option<Duration>,
 }
 
 /// A rule as a request meets it.

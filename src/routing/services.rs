@@ -1,6 +1,6 @@
 //! The clusters in use, and the slices that feed them.
 
-use super::{Cluster, ClusterName, Endpoint, Protocol, ServiceKey, Slice, SliceKey};
+use super::{Cluster, ClusterName, Endpoint, EndpointState, Hints, Locality, Protocol, ServiceKey, Slice, SliceKey};
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
@@ -14,6 +14,8 @@ pub(super) struct Services {
     of_service: HashMap<ServiceKey, BTreeSet<SliceKey>>,
     /// How many services `clusters` may name until those that no rule leads to any more are forgotten.
     sweep_at: usize,
+    /// Where this gateway runs.
+    locality: Locality,
 }
 
 /// Fewer services than this are not worth a sweep.
@@ -27,6 +29,11 @@ struct KnownCluster {
 }
 
 impl Services {
+    /// Says where this gateway runs.
+    pub(super) fn set_locality(&mut self, locality: Locality) {
+        self.locality = locality;
+    }
+
     /// The cluster of that name, with its endpoints as they are known now.
     pub(super) fn cluster(&mut self, name: &ClusterName, slice_port: &str, protocol: Protocol) -> Arc<Cluster> {
         let service = ServiceKey { namespace: name.namespace.clone(), name: name.service.clone() };
@@ -109,27 +116,29 @@ impl Services {
     /// The endpoints of a service's port; an address that two slices have counts once, in its better state.
     fn endpoints(&self, service: &ServiceKey, slice_port: &str) -> Vec<Endpoint> {
         let slices = self.of_service.get(service).into_iter().flatten().filter_map(|key| self.slices.get(key));
-        let mut found: Vec<Endpoint> = Vec::new();
+        let mut found: Vec<(Endpoint, &Hints)> = Vec::new();
         let mut places: HashMap<SocketAddr, usize> = HashMap::new();
         for slice in slices {
             let Some((_, port)) = slice.ports.iter().find(|(name, _)| &**name == slice_port) else { continue };
             for address in &slice.addresses {
-                let endpoint = Endpoint {
-                    address: SocketAddr::new(address.ip, *port),
-                    pod: address.pod.clone(),
-                    state: address.state,
-                    load: Arc::default(),
-                };
+                let mut endpoint = Endpoint::new(SocketAddr::new(address.ip, *port));
+                (endpoint.pod, endpoint.state) = (address.pod.clone(), address.state);
                 match places.get(&endpoint.address).and_then(|place| found.get_mut(*place)) {
-                    Some(known) if endpoint.state < known.state => *known = endpoint,
+                    Some(known) if endpoint.state < known.0.state => *known = (endpoint, &address.hints),
                     Some(_) => {}
                     None => {
                         places.insert(endpoint.address, found.len());
-                        found.push(endpoint);
+                        found.push((endpoint, &address.hints));
                     }
                 }
             }
         }
-        found
+        let ready = found.iter().filter(|(endpoint, _)| endpoint.state == EndpointState::Ready);
+        let nearness = self.locality.nearness(&ready.map(|(_, hints)| *hints));
+        let marked = found.into_iter().map(|(mut endpoint, hints)| {
+            endpoint.near = self.locality.is_near(nearness, hints);
+            endpoint
+        });
+        marked.collect()
     }
 }

@@ -71,6 +71,15 @@ pub struct EnvironmentNote {
     pub message: Box<str>,
 }
 
+impl EnvironmentNote {
+    /// Whether endpoints may come soon. One that crashes, has no node or no replicas, or is being deleted tells that at
+    /// once: nobody should wait for what does not come. A note may be older than the endpoints, so "ready" counts as well.
+    pub fn may_come_up(&self) -> bool {
+        const ON_THE_WAY: [&str; 4] = ["Creating", "Starting", "RollingOut", "NotReady"];
+        self.ready || ON_THE_WAY.contains(&&*self.reason)
+    }
+}
+
 /// The answer to "who gets this request?".
 #[derive(Debug)]
 pub enum Match<'s> {

@@ -158,7 +158,12 @@ fn an_endpoint_change_reaches_a_snapshot_that_a_request_holds() {
         ports: vec![("http".into(), 8080)],
         addresses: ips
             .iter()
-            .map(|(ip, state)| SliceAddress { ip: ip.parse().unwrap(), pod: None, state: *state })
+            .map(|(ip, state)| SliceAddress {
+                ip: ip.parse().unwrap(),
+                pod: None,
+                state: *state,
+                hints: Hints::default(),
+            })
             .collect(),
     };
     let usable = || -> Vec<String> {

@@ -132,6 +132,10 @@ const REQUEST_BYTES: &str = "doorstep_request_bytes_total";
 const RESPONSE_BYTES: &str = "doorstep_response_bytes_total";
 const UPGRADES: &str = "doorstep_upgrades_active";
 const LOG_DROPPED: &str = "doorstep_access_log_dropped_total";
+const WAITING: &str = "doorstep_requests_waiting";
+const WAIT: &str = "doorstep_request_wait_seconds";
+const WAIT_OVERFLOWS: &str = "doorstep_request_wait_overflows_total";
+const EJECTIONS: &str = "doorstep_endpoint_ejections_total";
 
 fn describe_proxy() {
     describe_counter!(
@@ -151,6 +155,14 @@ fn describe_proxy() {
     describe_counter!(REQUEST_BYTES, Unit::Bytes, "Bytes of requests' content");
     describe_counter!(RESPONSE_BYTES, Unit::Bytes, "Bytes of responses' content");
     describe_gauge!(UPGRADES, Unit::Count, "Upgraded connections, like WebSockets");
+    describe_gauge!(
+        WAITING,
+        Unit::Count,
+        "Requests that wait: for an endpoint, for room at one, or for a place in the retry budget"
+    );
+    describe_histogram!(WAIT, Unit::Seconds, "How long they waited, whether what they waited for came or not");
+    describe_counter!(WAIT_OVERFLOWS, Unit::Count, "Requests that could not wait, as too many did");
+    describe_counter!(EJECTIONS, Unit::Count, "Endpoints that were left alone for a while, as they failed too often");
     describe_counter!(LOG_DROPPED, Unit::Count, "Access log records dropped, as the sink was too slow or failed");
 }
 
@@ -170,6 +182,53 @@ impl Requests {
     pub fn of(&self, status: Option<u16>) -> &Counter {
         let class = status.map(|status| usize::from(status / 100));
         class.and_then(|class| self.by_class.get(class.checked_sub(1)?)).unwrap_or(&self.none)
+    }
+}
+
+/// What a request may wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WaitsFor {
+    /// An endpoint that may get requests.
+    Endpoint,
+    /// Room at an endpoint that has as many requests as it may have.
+    Room,
+    /// A place in the retry budget.
+    Retry,
+}
+
+impl WaitsFor {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Endpoint => "endpoint",
+            Self::Room => "room",
+            Self::Retry => "retry",
+        }
+    }
+}
+
+/// Counts a request that waits until it is dropped. The handles are looked up: a request that waits is not the hot path.
+pub struct Waiting {
+    waits_for: WaitsFor,
+    since: std::time::Instant,
+}
+
+impl Waiting {
+    /// A request begins to wait.
+    pub fn begin(waits_for: WaitsFor) -> Self {
+        gauge!(WAITING, "for" => waits_for.as_str()).increment(1.0);
+        Self { waits_for, since: std::time::Instant::now() }
+    }
+
+    /// A request may not wait: too many do.
+    pub fn overflow(waits_for: WaitsFor) {
+        counter!(WAIT_OVERFLOWS, "for" => waits_for.as_str()).increment(1);
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        gauge!(WAITING, "for" => self.waits_for.as_str()).decrement(1.0);
+        histogram!(WAIT, "for" => self.waits_for.as_str()).record(self.since.elapsed().as_secs_f64());
     }
 }
 
@@ -195,6 +254,8 @@ pub struct ProxyMetrics {
     pub connects: Counter,
     /// Connections to endpoints that could not be made.
     pub connect_failures: Counter,
+    /// Endpoints that were left alone for a while.
+    pub ejections: Counter,
     /// Bytes of requests' content.
     pub request_bytes: Counter,
     /// Bytes of responses' content.
@@ -218,6 +279,7 @@ impl ProxyMetrics {
             retries: counter!(RETRIES),
             connects: counter!(CONNECTS),
             connect_failures: counter!(CONNECT_FAILURES),
+            ejections: counter!(EJECTIONS),
             request_bytes: counter!(REQUEST_BYTES),
             response_bytes: counter!(RESPONSE_BYTES),
             upgrades: gauge!(UPGRADES),

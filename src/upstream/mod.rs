@@ -8,7 +8,7 @@ mod executor;
 mod multiplex;
 mod pool;
 
-pub use balance::Balancer;
+pub use balance::{Balancer, Unavailable};
 pub use connect::ConnectError;
 pub use executor::LocalExecutor;
 pub use pool::{Lease, PoolSettings, Pools, SendFailure, Taken};

@@ -73,10 +73,35 @@ pub struct Taken<B> {
 #[derive(Debug)]
 pub struct Lease<B> {
     pools: Rc<Pools<B>>,
-    cluster: Arc<Cluster>,
     endpoint: Arc<Endpoint>,
     sender: Sender<B>,
-    _load: LoadGuard,
+    used: Use,
+}
+
+/// The use of an endpoint by one request. In this order: the load goes down, then somebody is called for it.
+#[derive(Debug)]
+struct Use {
+    load: LoadGuard,
+    room: Room,
+}
+
+impl Use {
+    fn begin(cluster: &Arc<Cluster>, endpoint: &Endpoint) -> Self {
+        Self { load: endpoint.load.enter(), room: Room(cluster.clone()) }
+    }
+}
+
+/// The cluster. Dropped after the load has gone down, it calls one of those that wait for room. Who joins the queue in this
+/// very moment may be missed; where all have to wait, the next of a thousand requests ends soon.
+#[derive(Debug)]
+struct Room(Arc<Cluster>);
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        if self.0.waiting.waiting() > 0 {
+            self.0.waiting.call(1);
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -118,7 +143,7 @@ where
             Protocol::Http1 => Sender::Http1(self.idle_sender(endpoint.address)?),
             Protocol::H2c => Sender::Http2(self.multiplexed.take(endpoint.address)?),
         };
-        Some(Taken { lease: self.lease(cluster, endpoint, sender), reused: true })
+        Some(Taken { lease: self.lease(endpoint, sender, Use::begin(cluster, endpoint)), reused: true })
     }
 
     fn idle_sender(&self, address: SocketAddr) -> Option<http1::SendRequest<B>> {
@@ -139,6 +164,8 @@ where
         endpoint: &Arc<Endpoint>,
         protocol: Protocol,
     ) -> Result<Taken<B>, ConnectError> {
+        // It counts from here on, so that not all of a burst choose the endpoint that nobody has a connection to yet.
+        let used = Use::begin(cluster, endpoint);
         let (sender, reused) = match protocol {
             Protocol::Http1 => (Sender::Http1(self.handshake(endpoint.address).await?), false),
             Protocol::H2c => {
@@ -146,7 +173,7 @@ where
                 (Sender::Http2(shared), reused)
             }
         };
-        Ok(Taken { lease: self.lease(cluster, endpoint, sender), reused })
+        Ok(Taken { lease: self.lease(endpoint, sender, used), reused })
     }
 
     async fn handshake(&self, address: SocketAddr) -> Result<http1::SendRequest<B>, ConnectError> {
@@ -188,9 +215,8 @@ where
         idle + self.multiplexed.open()
     }
 
-    fn lease(self: &Rc<Self>, cluster: &Arc<Cluster>, endpoint: &Arc<Endpoint>, sender: Sender<B>) -> Lease<B> {
-        let _load = endpoint.load.enter();
-        Lease { pools: self.clone(), cluster: cluster.clone(), endpoint: endpoint.clone(), sender, _load }
+    fn lease(self: &Rc<Self>, endpoint: &Arc<Endpoint>, sender: Sender<B>, used: Use) -> Lease<B> {
+        Lease { pools: self.clone(), endpoint: endpoint.clone(), sender, used }
     }
 }
 
@@ -225,18 +251,23 @@ where
     /// Puts the connection back. Both messages have ended; a connection that is not ready for another closes. One that is
     /// shared was never taken out.
     pub fn give_back(self) {
-        let Self { pools, cluster, endpoint, sender, _load } = self;
+        let Self { pools, endpoint, sender, used: Use { load, room } } = self;
+        drop(load);
         let Sender::Http1(sender) = sender else { return };
         if !sender.is_ready() {
             return;
         }
         let mut slots = pools.slots.borrow_mut();
-        let slot = slots.entry(endpoint.address).or_insert_with(|| Slot { cluster: cluster.clone(), idle: Vec::new() });
-        if !Arc::ptr_eq(&slot.cluster, &cluster) {
-            slot.cluster = cluster;
+        let cluster = || room.0.clone();
+        let slot = slots.entry(endpoint.address).or_insert_with(|| Slot { cluster: cluster(), idle: Vec::new() });
+        if !Arc::ptr_eq(&slot.cluster, &room.0) {
+            slot.cluster = cluster();
         }
         if slot.idle.len() < pools.settings.idle_per_endpoint {
             slot.idle.push(Idle { sender, since: Instant::now() });
         }
+        // The connection is in the pool: now who waits for room may have it.
+        drop(slots);
+        drop(room);
     }
 }

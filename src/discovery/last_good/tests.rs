@@ -9,7 +9,7 @@ use super::keeper::keep;
 use super::*;
 use crate::embedded::api::{ApiConfig, ApiServer};
 use crate::resources::{Environment, EnvironmentClass};
-use crate::routing::{Snapshot, Table};
+use crate::routing::{Locality, Routes, Snapshot, Table};
 use crate::tls::Authority;
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -91,6 +91,7 @@ impl Cluster {
             namespaces: Namespaces::All,
             domain: "example.com".parse().unwrap(),
             endpoint_policy: EndpointPolicy::default(),
+            locality: Locality::default(),
             routes: None,
             last_good: Some(LastGoodConfig { path: self.last_good().path, cluster: "test".into() }),
         };
@@ -187,7 +188,7 @@ fn rendered(table: &Snapshot) -> Vec<String> {
                 let endpoints = rule.backends.iter().flat_map(|backend| {
                     let all = backend.cluster.endpoints();
                     let mut all: Vec<String> =
-                        all.all().map(|e| format!("{} {:?} {:?}", e.address, e.pod, e.state)).collect();
+                        all.all().map(|e| format!("{} {:?} {:?} {}", e.address, e.pod, e.state, e.near)).collect();
                     all.sort();
                     [vec![format!("{:?} {:?} {}", backend.cluster.name, backend.cluster.protocol, backend.weight)], all]
                         .concat()
@@ -368,7 +369,7 @@ fn slices() -> impl Strategy<Value = Vec<EndpointSlice>> {
                 "endpoints": [{
                     "addresses": [address], "conditions": {"ready": ready, "terminating": terminating},
                     "targetRef": {"kind": "Pod", "name": "p", "uid": "1", "namespace": "default"},
-                    "zone": "west-1", "deprecatedTopology": {"a": "b"},
+                    "zone": "west-1", "nodeName": "n", "hints": {"forZones": [{"name": if address == "10.0.0.1" { "west-1" } else { "east-1" }}]}, "deprecatedTopology": {"a": "b"},
                 }],
             }))
         },
@@ -404,7 +405,9 @@ fn list<K: Watched>(writer: &mut Writer, notes: &Notes, mut objects: Vec<K>) {
 fn writer() -> Writer {
     let missing: BTreeSet<SourceKind> = KINDS.iter().map(|kind| kind.source).collect();
     let kinds = Kinds::new(&missing);
-    Writer::new("example.com".parse().unwrap(), EndpointPolicy::default(), missing, kinds)
+    let mut routes = Routes::new("example.com".parse().unwrap());
+    routes.set_locality(Locality { zone: Some("west-1".into()), node: None });
+    Writer::new(routes, EndpointPolicy::default(), missing, kinds)
 }
 
 /// Saves what was noted and reads it back.

@@ -40,7 +40,7 @@ async fn a_rules_own_deadline_goes_before_the_gateways() {
 }
 
 /// A socket whose queue is full: the system answers no further connection. Give all back to keep it so.
-fn unanswering() -> (SocketAddr, Socket, Vec<TcpStream>) {
+pub fn unanswering() -> (SocketAddr, Socket, Vec<TcpStream>) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     socket.listen(0).unwrap();
@@ -64,7 +64,7 @@ async fn an_endpoint_that_does_not_answer_is_given_up() {
 #[tokio::test]
 async fn a_head_that_does_not_end_and_a_client_that_is_silent_are_closed() {
     let short = Duration::from_millis(50);
-    let limits = Limits { head: short, client_idle: short, ..Limits::default() };
+    let limits = Limits { head: short, client_idle: short, wait: Duration::ZERO, ..Limits::default() };
     let gateway = Gateway::with(&[], complete(routes()), config(limits), None);
     assert_eq!(gateway.raw(b"GET / HTTP/1.1\r\nHost: a.te").await, "");
     gateway.record(|record| record["refusal"] == "HeadTimeout").await;

@@ -99,7 +99,7 @@ async fn a_request_waits_for_the_successor_of_an_endpoint_that_is_gone() {
 #[tokio::test]
 async fn nobody_listening_is_told_after_a_short_wait() {
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let gateway = Gateway::new(&[gone]);
+    let gateway = Gateway::with(&[gone], complete(routes()), impatient(), None);
     let answer = gateway.raw(b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 502") && answer.contains("ConnectRefused"), "{answer}");
     gateway.stop().await;

@@ -1,6 +1,6 @@
 //! A gateway before backends of the test's making, and a raw client.
 
-use crate::proxy::{GatewayConfig, Running, bind};
+use crate::proxy::{GatewayConfig, Limits, Running, bind};
 use crate::routing::*;
 use crate::telemetry::access_log::{AccessLog, Sink};
 use bytes::Bytes;
@@ -35,7 +35,12 @@ pub fn contribution(name: &str, claims: Claims, protocol: Protocol) -> Contribut
 }
 
 pub fn endpoint(address: SocketAddr) -> Endpoint {
-    Endpoint { address, pod: Some("pod-1".into()), state: EndpointState::Ready, load: Arc::default() }
+    Endpoint { pod: Some("pod-1".into()), ..Endpoint::new(address) }
+}
+
+/// A gateway at which no request waits for an endpoint.
+pub fn impatient() -> GatewayConfig {
+    GatewayConfig { limits: Limits { wait: Duration::ZERO, ..Limits::default() }, ..GatewayConfig::default() }
 }
 
 /// A gateway whose host `a.test` leads to `cluster`.

@@ -2,8 +2,10 @@
 
 mod deadlines;
 mod deploys;
+mod failures;
 mod framing;
 mod h2c;
 mod harness;
 mod protocols;
 mod refusals;
+mod waiting;

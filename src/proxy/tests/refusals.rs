@@ -30,7 +30,7 @@ async fn ask(gateway: &Gateway, host: &str, accept: &str) -> String {
 
 #[tokio::test]
 async fn a_browser_gets_a_page_and_a_program_a_problem() {
-    let gateway = Gateway::with(&[], crashing(), GatewayConfig::default(), None);
+    let gateway = Gateway::with(&[], crashing(), impatient(), None);
     let page = ask(&gateway, "nobody.test", "text/html,*/*").await;
     assert!(page.starts_with("HTTP/1.1 404"), "{page}");
     assert!(page.contains("<!doctype html>") && page.contains("content-security-policy: default-src 'none'"), "{page}");
@@ -44,7 +44,7 @@ async fn a_browser_gets_a_page_and_a_program_a_problem() {
 
 #[tokio::test]
 async fn an_environment_that_cannot_answer_says_why() {
-    let gateway = Gateway::with(&[], crashing(), GatewayConfig::default(), None);
+    let gateway = Gateway::with(&[], crashing(), impatient(), None);
     for host in ["fronthaimaz.int.test", "frontanna.int.test"] {
         let problem = ask(&gateway, host, "*/*").await;
         assert!(problem.starts_with("HTTP/1.1 503") && problem.contains("retry-after: 2"), "{problem}");
@@ -75,7 +75,7 @@ async fn a_path_that_no_rule_takes_is_told_from_a_host_that_nobody_has() {
 
 #[tokio::test]
 async fn before_the_first_complete_table_nothing_is_said_not_to_exist() {
-    let mut gateway = Gateway::with(&[], routes(), GatewayConfig::default(), None);
+    let mut gateway = Gateway::with(&[], routes(), impatient(), None);
     for host in ["nobody.test", "frontbob.int.test"] {
         let answer = ask(&gateway, host, "*/*").await;
         assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("retry-after: 1\r\n"), "{answer}");

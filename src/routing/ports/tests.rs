@@ -18,12 +18,14 @@ fn ports(ports: &[(&str, u16, Protocol)]) -> KnownService {
         name: (*name).into(),
         number: *number,
         protocol: *protocol,
+        wait: None,
     };
     KnownService::Ports(ports.iter().map(port).collect())
 }
 
 fn slice(service: &str, port: (&str, u16), ip: &str) -> Slice {
-    let address = SliceAddress { ip: ip.parse().unwrap(), pod: None, state: EndpointState::Ready };
+    let address =
+        SliceAddress { ip: ip.parse().unwrap(), pod: None, state: EndpointState::Ready, hints: Hints::default() };
     Slice { service: service.into(), ports: vec![(port.0.into(), port.1)], addresses: vec![address] }
 }
 

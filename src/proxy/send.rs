@@ -1,0 +1,325 @@
+//! Sends a request to an endpoint, and to another one where that is safe.
+
+use super::body::RequestBody;
+use super::record::Record;
+use super::refusal::{Refusal, Retry};
+use super::waiting::{self, Turn};
+use super::worker::Worker;
+use crate::routing::{Cluster, Endpoint, Load, Protocol, RetryGuard, Rule};
+use crate::upstream::{ConnectError, Lease, Taken, Unavailable};
+use http::{HeaderMap, Method, Request, Response, Uri, header};
+use hyper::body::Incoming;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+/// A response's head with the connection that its content comes from.
+pub(super) type Answer = (Response<Incoming>, Lease<RequestBody>);
+
+/// How often a request may be sent again after something of it was sent.
+const MOST_REPEATS: u32 = 2;
+/// How often connections that time out are tried.
+const MOST_TIMEOUTS: u32 = 2;
+/// Between two attempts at an endpoint that takes no connection: the first pause, and the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_millis(40);
+/// A request that waited and is not answered after this time makes those behind it wait no longer.
+const SLOW_ANSWER: Duration = Duration::from_millis(50);
+
+/// One way of a request: where it may go, and until when.
+struct Way<'r> {
+    worker: &'r Rc<Worker>,
+    rule: &'r Rule,
+    cluster: &'r Arc<Cluster>,
+    /// Until when the head of the response must be there.
+    deadline: Instant,
+}
+
+/// One attempt's failure.
+struct Failure {
+    refusal: Refusal,
+    /// The request, if nothing of it was sent.
+    unsent: Option<Request<RequestBody>>,
+}
+
+/// Sends `request` to an endpoint of `rule`, and again to another where that is safe. Without an endpoint it waits, if it
+/// may.
+pub(super) async fn send(
+    worker: &Rc<Worker>,
+    rule: &Rule,
+    request: Request<RequestBody>,
+    record: &mut Record,
+) -> Result<Answer, Refusal> {
+    let cluster = worker.balancer.backend(&rule.backends).ok_or(Refusal::NoEndpoint)?;
+    let deadline = Instant::now() + rule.timeouts.response_head.unwrap_or(worker.limits.response_head);
+    let mut way = Way { worker, rule, cluster, deadline };
+    let found = worker.balancer.endpoint(&cluster.endpoints(), None);
+    // The cold paths are boxed: they would make every request's future larger.
+    let endpoint = match found {
+        Ok(endpoint) => endpoint,
+        Err(why) => return Box::pin(way.send_later(why, request, record)).await,
+    };
+    let copy = Copy::of(&request);
+    match way.attempt(&endpoint, request, record).await {
+        Ok(answer) => Ok(answer),
+        Err(failure) => Box::pin(way.send_again(endpoint.address, copy, failure, record)).await,
+    }
+}
+
+impl Way<'_> {
+    /// No endpoint is there, or none has room: the request waits before its first attempt.
+    async fn send_later(
+        &mut self,
+        why: Unavailable,
+        request: Request<RequestBody>,
+        record: &mut Record,
+    ) -> Result<Answer, Refusal> {
+        let begun = Instant::now();
+        let until = begun + waiting::bound(self.worker, self.rule, self.cluster, !request.body().is_empty());
+        let (endpoint, turn) = waiting::endpoint(self.worker, self.cluster, why, None, until).await?;
+        // The time that it waited is not the backend's.
+        self.deadline += begun.elapsed();
+        let copy = Copy::of(&request);
+        match self.attempt_in_turn(&endpoint, turn, request, record).await {
+            Ok(answer) => Ok(answer),
+            Err(failure) => self.send_again(endpoint.address, copy, failure, record).await,
+        }
+    }
+
+    async fn send_again(
+        &self,
+        failed: SocketAddr,
+        copy: Option<Copy>,
+        mut failure: Failure,
+        record: &mut Record,
+    ) -> Result<Answer, Refusal> {
+        let has_content = copy.is_none() && failure.unsent.as_ref().is_none_or(|request| !request.body().is_empty());
+        let patience =
+            waiting::bound(self.worker, self.rule, self.cluster, has_content).max(self.worker.limits.patience);
+        let mut attempts =
+            Attempts { avoid: failed, repeats: 0, timeouts: 0, until: Instant::now() + patience, pause: FIRST_PAUSE };
+        loop {
+            let (request, place) = attempts.next_request(self, &mut failure, copy.as_ref()).await?;
+            let (endpoint, turn) = attempts.next_endpoint(self, &failure).await?;
+            record.retries += 1;
+            attempts.avoid = endpoint.address;
+            let sent = match turn {
+                Some(turn) => self.attempt_in_turn(&endpoint, turn, request, record).await,
+                None => self.attempt(&endpoint, request, record).await,
+            };
+            drop(place);
+            match sent {
+                Ok(answer) => return Ok(answer),
+                Err(next) => failure = next,
+            }
+        }
+    }
+
+    /// An attempt of a request that waited: its answer lets those behind it go on, and so does a slow one.
+    async fn attempt_in_turn(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        mut turn: Turn,
+        request: Request<RequestBody>,
+        record: &mut Record,
+    ) -> Result<Answer, Failure> {
+        let mut attempt = pin!(self.attempt(endpoint, request, record));
+        match timeout(SLOW_ANSWER, attempt.as_mut()).await {
+            Ok(Ok(answer)) => {
+                turn.went_well();
+                Ok(answer)
+            }
+            Ok(Err(failure)) => Err(failure),
+            Err(_) => {
+                turn.went_well();
+                drop(turn);
+                attempt.await
+            }
+        }
+    }
+
+    /// Sends the request to one endpoint, once.
+    async fn attempt(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        request: Request<RequestBody>,
+        record: &mut Record,
+    ) -> Result<Answer, Failure> {
+        let Self { worker, cluster, deadline, .. } = self;
+        record.endpoint = Some(endpoint.clone());
+        // An upgrade is HTTP/1.1's own: a backend that takes both protocols on its port is asked in that one.
+        let is_upgrade = request.headers().contains_key(header::UPGRADE);
+        let protocol = if is_upgrade { Protocol::Http1 } else { cluster.protocol };
+        let taken = match worker.pools.take(cluster, endpoint, protocol) {
+            Some(taken) => taken,
+            None => match Box::pin(self.connect(endpoint, protocol, record)).await {
+                Ok(taken) => taken,
+                Err(refusal) => return Err(Failure { refusal, unsent: Some(request) }),
+            },
+        };
+        let was_used = taken.reused;
+        match timeout_at(*deadline, taken.send(request)).await {
+            Ok(Ok(answer)) => {
+                endpoint.load.succeeded();
+                Ok(answer)
+            }
+            Ok(Err(failure)) => {
+                // Its other idle connections are as dead as this one, most likely: the next attempt makes a new one.
+                worker.pools.discard(endpoint.address);
+                let refusal = if failure.unsent.is_some() {
+                    Refusal::UpstreamReset { sent: false }
+                } else if failure.error.is_parse() {
+                    Refusal::UpstreamProtocol
+                } else {
+                    Refusal::UpstreamReset { sent: true }
+                };
+                // A connection that was used before may have been closed for its age: that is no failure of the endpoint.
+                if !was_used {
+                    self.blame(endpoint);
+                }
+                tracing::debug!(address = %endpoint.address, error = %failure.error, "an attempt failed");
+                Err(Failure { refusal, unsent: failure.unsent })
+            }
+            Err(_) => {
+                self.blame(endpoint);
+                Err(Failure { refusal: Refusal::ResponseHeadTimeout, unsent: None })
+            }
+        }
+    }
+
+    async fn connect(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        protocol: Protocol,
+        record: &mut Record,
+    ) -> Result<Taken<RequestBody>, Refusal> {
+        let begun = Instant::now();
+        let metrics = &self.worker.metrics;
+        let connected = self.worker.pools.connect(self.cluster, endpoint, protocol).await;
+        record.connect = Some(begun.elapsed());
+        metrics.connects.increment(1);
+        connected.map_err(|error| {
+            metrics.connect_failures.increment(1);
+            tracing::debug!(%error, cluster = %self.cluster.name, "no connection to an endpoint");
+            match error {
+                ConnectError::Refused { .. } => {
+                    self.blame(endpoint);
+                    Refusal::ConnectRefused
+                }
+                ConnectError::TimedOut { .. } => {
+                    self.blame(endpoint);
+                    Refusal::ConnectTimeout
+                }
+                ConnectError::Local { .. } => Refusal::ConnectExhausted,
+                ConnectError::Forbidden { .. } => Refusal::ForbiddenAddress,
+            }
+        })
+    }
+
+    /// Counts a failure of an endpoint. After some in a row it gets no requests for a while, if there is another.
+    fn blame(&self, endpoint: &Endpoint) {
+        let set = self.cluster.endpoints();
+        let stands_in = |other: &Arc<Endpoint>| other.address != endpoint.address && !other.load.is_ejected();
+        let has_others = set.usable().iter().chain(set.ready()).any(stands_in);
+        if let Some(period) = endpoint.load.failed(Load::now(), has_others) {
+            self.worker.metrics.ejections.increment(1);
+            let (address, cluster) = (endpoint.address, &self.cluster.name);
+            tracing::warn!(%address, %cluster, ?period, "an endpoint failed too often and gets no requests for a while");
+        }
+    }
+}
+
+/// A head that can be sent again, if the request may be repeated: idempotent, and without content.
+struct Copy {
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+}
+
+impl Copy {
+    fn of(request: &Request<RequestBody>) -> Option<Self> {
+        (request.method().is_idempotent() && request.body().is_empty()).then(|| Self {
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+            headers: request.headers().clone(),
+        })
+    }
+
+    fn request(&self) -> Request<RequestBody> {
+        let mut request = Request::new(RequestBody::Empty);
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        request
+    }
+}
+
+/// What failed attempts leave to the next one.
+struct Attempts {
+    /// The endpoint that failed last.
+    avoid: SocketAddr,
+    repeats: u32,
+    timeouts: u32,
+    /// Until when the request waits: for an endpoint, for one that takes connections, for a place in the retry budget.
+    until: Instant,
+    pause: Duration,
+}
+
+impl Attempts {
+    /// The request once more, if it may be sent once more; and its place in the retry budget, if it needs one. Where nothing
+    /// was sent the next attempt is the first one that costs a backend something, so it needs none.
+    async fn next_request(
+        &mut self,
+        way: &Way<'_>,
+        failure: &mut Failure,
+        copy: Option<&Copy>,
+    ) -> Result<(Request<RequestBody>, Option<RetryGuard>), Refusal> {
+        match failure.refusal.retry() {
+            Retry::Never => Err(failure.refusal.clone()),
+            Retry::IfRepeatable => {
+                self.repeats += 1;
+                let copy = copy.filter(|_| self.repeats <= MOST_REPEATS).ok_or_else(|| failure.refusal.clone())?;
+                let place = waiting::repeat(way.cluster, self.until).await;
+                place.map(|place| (copy.request(), Some(place))).ok_or_else(|| failure.refusal.clone())
+            }
+            Retry::Unsent => {
+                let is_timeout = failure.refusal == Refusal::ConnectTimeout;
+                self.timeouts += u32::from(is_timeout);
+                if self.timeouts > MOST_TIMEOUTS || !(is_timeout || Instant::now() < self.until) {
+                    return Err(failure.refusal.clone());
+                }
+                let unsent = failure.unsent.take().or_else(|| copy.map(Copy::request));
+                unsent.map(|request| (request, None)).ok_or_else(|| failure.refusal.clone())
+            }
+        }
+    }
+
+    /// Another endpoint by the newest set; or, after a pause, the same one: its successor may be announced any moment.
+    async fn next_endpoint(
+        &mut self,
+        way: &Way<'_>,
+        failure: &Failure,
+    ) -> Result<(Arc<Endpoint>, Option<Turn>), Refusal> {
+        let mut may_pause = failure.refusal == Refusal::ConnectRefused;
+        loop {
+            let found = way.worker.balancer.endpoint(&way.cluster.endpoints(), Some(self.avoid));
+            match found {
+                Ok(endpoint) if !may_pause || endpoint.address != self.avoid => return Ok((endpoint, None)),
+                Ok(_) => {
+                    may_pause = false;
+                    sleep(self.pause).await;
+                    self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+                    // The set is read again: it may have changed meanwhile.
+                }
+                Err(why) => {
+                    let avoid = Some(self.avoid);
+                    let waited = waiting::endpoint(way.worker, way.cluster, why, avoid, self.until).await;
+                    return waited.map(|(endpoint, turn)| (endpoint, Some(turn)));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! An endpoint dies, and nobody tells: no request fails by it.
+
+use super::harness::*;
+use crate::proxy::{GatewayConfig, Limits};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
+
+async fn hello(_: Request<Incoming>) -> Response<Content> {
+    // Some requests are always under way.
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    Response::new(full("hello"))
+}
+
+/// Sixty-four clients ask again and again until told to stop; gives how many answers came, and those that were no success.
+struct Load {
+    stop: Arc<AtomicBool>,
+    done: Arc<AtomicUsize>,
+    clients: Vec<tokio::task::JoinHandle<Vec<String>>>,
+}
+
+impl Load {
+    fn start(address: SocketAddr) -> Self {
+        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let client = |_| {
+            let (stop, done) = (stop.clone(), done.clone());
+            tokio::spawn(async move {
+                let mut failed = Vec::new();
+                let mut stream = BufReader::new(TcpStream::connect(address).await.unwrap());
+                while !stop.load(Ordering::Relaxed) {
+                    stream.get_mut().write_all(GET).await.unwrap();
+                    let status = within(answer(&mut stream)).await;
+                    if !status.starts_with("HTTP/1.1 200") {
+                        failed.push(status);
+                    }
+                    done.fetch_add(1, Ordering::Relaxed);
+                }
+                failed
+            })
+        };
+        Self { clients: (0..64).map(client).collect(), stop, done }
+    }
+
+    /// Waits for `more` answers.
+    async fn go_on(&self, more: usize) {
+        let wanted = self.done.load(Ordering::Relaxed) + more;
+        within(async {
+            while self.done.load(Ordering::Relaxed) < wanted {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        })
+        .await;
+    }
+
+    async fn end(self) -> Vec<String> {
+        self.stop.store(true, Ordering::Relaxed);
+        let mut failed = Vec::new();
+        for client in self.clients {
+            failed.extend(client.await.unwrap());
+        }
+        failed
+    }
+}
+
+async fn answer(stream: &mut BufReader<TcpStream>) -> String {
+    let (mut status, mut length) = (String::new(), 0);
+    stream.read_line(&mut status).await.unwrap();
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await.unwrap();
+        if let Some(value) = line.strip_prefix("content-length: ") {
+            length = value.trim().parse().unwrap();
+        }
+        if line == "\r\n" || line.is_empty() {
+            break;
+        }
+    }
+    let mut content = vec![0; length];
+    stream.read_exact(&mut content).await.unwrap();
+    status
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_of_two_endpoints_dies_unannounced_and_no_request_fails() {
+    let ((first, dies), (second, _stays)) = (backend(hello).await, backend(hello).await);
+    let gateway = Gateway::new(&[first, second]);
+    let load = Load::start(gateway.http());
+    load.go_on(2000).await;
+    dies.abort();
+    load.go_on(4000).await;
+    assert_eq!(load.end().await, Vec::<String>::new());
+    let set = gateway.cluster.endpoints();
+    let dead = set.all().find(|endpoint| endpoint.address == first).unwrap();
+    assert!(dead.load.is_ejected(), "it failed often enough to be left alone");
+    assert!(set.all().filter(|endpoint| endpoint.address == second).all(|endpoint| !endpoint.load.is_ejected()));
+    drop(set);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn an_endpoint_that_takes_no_connection_in_time_is_passed_over_and_ejected() {
+    let (silent, _socket, _waiting) = super::deadlines::unanswering();
+    let (good, _backend) = backend(hello).await;
+    let limits = Limits { connect: Duration::from_millis(50), ..Limits::default() };
+    let config = GatewayConfig { limits, ..GatewayConfig::default() };
+    let gateway = Gateway::with(&[silent, good], complete(routes()), config, None);
+    let post = b"POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
+    for _ in 0..12 {
+        assert!(gateway.raw(post).await.starts_with("HTTP/1.1 200"));
+    }
+    assert!(gateway.cluster.endpoints().all().any(|endpoint| endpoint.address == silent && endpoint.load.is_ejected()));
+    gateway.stop().await;
+}
+
+/// Takes each request whole and hangs up without a word, counting.
+async fn hangs_up(seen: Arc<AtomicUsize>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let seen = seen.clone();
+            tokio::spawn(async move {
+                let mut buffer = [0; 4096];
+                if stream.read(&mut buffer).await.unwrap_or_default() > 0 {
+                    seen.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn what_may_be_repeated_is_and_the_rest_is_not() {
+    let seen = Arc::new(AtomicUsize::new(0));
+    let (bad, (good, _backend)) = (hangs_up(seen.clone()).await, backend(hello).await);
+    let gateway = Gateway::new(&[bad, good]);
+    for _ in 0..4 {
+        assert!(gateway.raw(b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n").await.contains(" 200 "));
+    }
+    assert!(seen.load(Ordering::SeqCst) > 0, "nothing came there");
+    let alone = Gateway::new(&[bad]);
+    let before = seen.load(Ordering::SeqCst);
+    let put = b"PUT / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi";
+    let answer = alone.raw(put).await;
+    assert!(answer.contains("\"code\":\"UpstreamReset\""), "{answer}");
+    assert_eq!(seen.load(Ordering::SeqCst), before + 1, "content was sent twice");
+    alone.stop().await;
+    gateway.stop().await;
+}
