@@ -7,6 +7,7 @@ pub use crate::cluster::ClusterAccess;
 use crate::cluster::rights::{Role, Scope};
 use crate::discovery::{DiscoveryConfig, EndpointPolicy, LastGoodConfig, Namespaces};
 use crate::model::Hostname;
+use crate::proxy::GatewayConfig;
 use crate::routing::Locality;
 use crate::telemetry::access_log::Sink;
 use crate::telemetry::{health, logs, recorder};
@@ -47,6 +48,10 @@ pub struct GatewayOptions {
     pub allow_loopback_endpoints: bool,
     /// The zone and the node that it runs in, for hints of EndpointSlices.
     pub locality: Locality,
+    /// How long it goes on serving after it has said that it is ready no more.
+    pub shutdown_delay: Duration,
+    /// Whether another gateway of the same user may have the same ports.
+    pub share_port: bool,
     /// Where the access log goes.
     pub access_log: Sink,
 }
@@ -61,6 +66,7 @@ pub struct Gateway {
     data_plane: DataPlane,
     pages: JoinHandle<std::io::Result<()>>,
     pages_end: CancellationToken,
+    shutdown_delay: Duration,
 }
 
 /// Runs it until a signal ends it. `greet` is called once it is ready.
@@ -95,10 +101,19 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
         crate::config::read_routes(&text, &routes.display().to_string())?;
     }
     let authority = Arc::new(Authority::load_or_create(folder.path())?);
-    let bound = data_plane::bind((Some(options.http), Some(options.https)), authority, options.access_log)?;
+    let bound = data_plane::bind(
+        GatewayConfig {
+            http: Some(options.http),
+            https: Some(options.https),
+            share_port: options.share_port,
+            ..GatewayConfig::default()
+        },
+        authority,
+        options.access_log,
+    )?;
     let listener = control_plane::bind(options.admin, "--admin").await?;
     let admin = listener.local_addr().context("the admin pages have no address")?;
-    let addresses = bound.addresses();
+    let (addresses, shutdown_delay) = (bound.addresses(), options.shutdown_delay);
     let pages_end = CancellationToken::new();
     let connected = cluster::connect(&options.cluster).await?;
     let rights = connected.as_ref().map(|connected| {
@@ -127,7 +142,7 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
     );
     let end = pages_end.clone().cancelled_owned();
     let pages = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(end).await });
-    Ok(Gateway { _folder: folder, addresses, admin, data_plane, pages, pages_end })
+    Ok(Gateway { _folder: folder, addresses, admin, data_plane, pages, pages_end, shutdown_delay })
 }
 
 impl Gateway {
@@ -137,8 +152,11 @@ impl Gateway {
         Ok(())
     }
 
-    /// Stops accepting, lets requests end for up to `grace`, and ends.
+    /// Says that it is ready no more, and goes on for the delay that was asked for; then stops accepting, lets requests end
+    /// for up to `grace`, and ends.
     pub async fn shutdown(self, grace: Duration) -> Result<()> {
+        self.data_plane.announce_end();
+        tokio::time::sleep(self.shutdown_delay).await;
         let ended = self.data_plane.shutdown(grace).await;
         self.pages_end.cancel();
         self.pages.await.context("the admin pages did not end cleanly")??;
