@@ -65,6 +65,7 @@ impl Cluster {
             executable: env!("CARGO_BIN_EXE_doorstep").into(),
             addresses: AddressPool::default(),
             backoff: BackoffConfig { initial: Duration::from_millis(100), max: Duration::from_secs(2) },
+            port: None,
         };
         let node = node::start(server.client(), config).await.unwrap();
         let pods = Api::default_namespaced(server.client());
@@ -310,6 +311,7 @@ async fn what_a_killed_node_said_of_its_pods_is_taken_back_before_the_next_one_h
         executable: env!("CARGO_BIN_EXE_doorstep").into(),
         addresses: AddressPool::default(),
         backoff: BackoffConfig { initial: Duration::from_millis(100), max: Duration::from_secs(2) },
+        port: None,
     };
     let node = node::start(server.client(), config).await.unwrap();
     let pod = pods.get("left").await.unwrap();

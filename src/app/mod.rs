@@ -3,11 +3,13 @@
 mod control_plane;
 mod data_plane;
 mod folder;
+mod rights;
 mod signals;
 mod zones;
 
 pub mod gateway;
 pub mod manager;
+pub mod node;
 pub mod up;
 
 pub use folder::DataFolder;

@@ -10,6 +10,7 @@ mod gateway;
 mod globals;
 mod manager;
 mod migrate;
+mod node;
 pub mod output;
 mod progress;
 mod sample_front;
@@ -52,6 +53,9 @@ enum Command {
     Gateway(gateway::Arguments),
     /// Start the manager of a cluster: management API and operator
     Manager(manager::Arguments),
+    /// Run the pods of a cluster as processes of this machine, as the tests do
+    #[command(hide = true)]
+    Node(node::Arguments),
     /// Deploy, list and look at environments
     #[command(subcommand)]
     Env(env::Command),
@@ -85,6 +89,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Up(arguments) => up::run(&cli.globals, arguments),
         Command::Gateway(arguments) => gateway::run(&cli.globals, arguments),
         Command::Manager(arguments) => manager::run(&cli.globals, arguments),
+        Command::Node(arguments) => node::run(&cli.globals, arguments),
         Command::Env(command) => client::block_on(env::run(&cli.globals, command)),
         Command::Explain(arguments) => client::block_on(explain::run(&cli.globals, arguments)),
         Command::Migrate(command) => migrate::run(command),

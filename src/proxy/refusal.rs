@@ -66,8 +66,10 @@ pub enum Refusal {
     HeadTooLarge,
     /// The target is longer than allowed. Told by hyper; here for the access log.
     TargetTooLong,
-    /// The head did not come in time; the connection was closed without an answer.
+    /// The head did not come in time.
     HeadTimeout,
+    /// Nothing of the request's content came for too long.
+    ContentTimeout,
 }
 
 /// What is wrong with a request.
@@ -93,6 +95,8 @@ pub enum BadRequest {
     StrayUpgrade,
     /// An underscore in a field's name.
     Underscore,
+    /// The content breaks the rules of its framing.
+    Content,
 }
 
 /// Whether a failed attempt may be made again.
@@ -127,7 +131,7 @@ impl Refusal {
             Self::Denied { status, .. } => *status,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
-            Self::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::HeadTimeout | Self::ContentTimeout => StatusCode::REQUEST_TIMEOUT,
         }
     }
 
@@ -147,9 +151,12 @@ impl Refusal {
             Self::UpstreamReset { .. } => "connection_terminated",
             Self::UpstreamProtocol => "http_protocol_error",
             Self::Misdirected | Self::Denied { .. } => "http_request_denied",
-            Self::BadRequest(_) | Self::Connect | Self::HeadTooLarge | Self::TargetTooLong | Self::HeadTimeout => {
-                "http_request_error"
-            }
+            Self::BadRequest(_)
+            | Self::Connect
+            | Self::HeadTooLarge
+            | Self::TargetTooLong
+            | Self::HeadTimeout
+            | Self::ContentTimeout => "http_request_error",
         }
     }
 
@@ -178,6 +185,7 @@ impl Refusal {
             Self::HeadTooLarge => "HeadTooLarge",
             Self::TargetTooLong => "TargetTooLong",
             Self::HeadTimeout => "HeadTimeout",
+            Self::ContentTimeout => "ContentTimeout",
         }
     }
 
@@ -205,7 +213,7 @@ impl Refusal {
             Self::Denied { .. } => "Not allowed here",
             Self::HeadTooLarge => "The request's fields are too large",
             Self::TargetTooLong => "The request's target is too long",
-            Self::HeadTimeout => "The request did not come in time",
+            Self::HeadTimeout | Self::ContentTimeout => "The request did not come in time",
         }
     }
 
@@ -244,6 +252,7 @@ impl Refusal {
             Self::HeadTooLarge => "At most 64 KiB and 100 fields are taken.".into(),
             Self::TargetTooLong => "The target of the request is too long.".into(),
             Self::HeadTimeout => "The head of a request must be complete within the deadline.".into(),
+            Self::ContentTimeout => "The content of the request stopped coming.".into(),
         }
     }
 
@@ -270,7 +279,8 @@ impl Refusal {
             | Self::Denied { .. }
             | Self::HeadTooLarge
             | Self::TargetTooLong
-            | Self::HeadTimeout => Retry::Never,
+            | Self::HeadTimeout
+            | Self::ContentTimeout => Retry::Never,
         }
     }
 
@@ -297,7 +307,8 @@ impl Refusal {
             | Self::Denied { .. }
             | Self::HeadTooLarge
             | Self::TargetTooLong
-            | Self::HeadTimeout => tracing::Level::DEBUG,
+            | Self::HeadTimeout
+            | Self::ContentTimeout => tracing::Level::DEBUG,
         }
     }
 
@@ -325,7 +336,8 @@ impl Refusal {
             | Self::Denied { .. }
             | Self::HeadTooLarge
             | Self::TargetTooLong
-            | Self::HeadTimeout => false,
+            | Self::HeadTimeout
+            | Self::ContentTimeout => false,
         }
     }
 
@@ -339,7 +351,7 @@ impl Refusal {
 
     /// Whether the connection must close: what follows on it cannot be trusted to be a request.
     pub fn closes(&self) -> bool {
-        matches!(self, Self::BadRequest(_) | Self::Connect)
+        matches!(self, Self::BadRequest(_) | Self::Connect | Self::ContentTimeout)
     }
 
     /// The environment it is about.
@@ -369,6 +381,7 @@ impl BadRequest {
             Self::TwoLengths => "A request has either Content-Length or Transfer-Encoding, not both.",
             Self::TransferCoding => "The only transfer coding that is taken is chunked, once.",
             Self::StrayUpgrade => "An Upgrade field needs Connection: upgrade.",
+            Self::Content => "The content of the request cannot be read: its chunks or its length are wrong.",
             Self::Underscore => "Field names with underscores are refused; use hyphens.",
         }
     }

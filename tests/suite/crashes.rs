@@ -56,7 +56,7 @@ fn doorstep_killed_among_fifty_deploys_loses_no_acknowledged_one_and_leaves_no_p
             few @ ..10 => Err(format!("{few} processes")),
             _ => Ok(()),
         });
-        signal(doorstep.pid(), "KILL");
+        doorstep.strike();
         deploys.into_iter().filter_map(|deploy| deploy.join().unwrap()).collect()
     });
     doorstep.kill();

@@ -1,6 +1,6 @@
 //! `explain` says what the gateway then does.
 
-use crate::harness::{Doorstep, texts, wait_for};
+use crate::harness::{Cluster, Doorstep, cluster, texts, wait_for};
 use serde_json::Value;
 
 #[test]
@@ -26,12 +26,16 @@ routes:
     let url = doorstep.deploy("haimaz", "integration", "1");
 
     let explained = doorstep.cli_ok(&["explain", &url]);
-    for part in ["Service default/haimaz-integration", "haimaz-integration-deployment-", "127."] {
+    let pod = doorstep.kubectl_ok(&["get", "pods", "-o", "jsonpath={.items[0].status.podIP}"]);
+    for part in ["Service default/haimaz-integration", "haimaz-integration-deployment-", &pod] {
         assert!(explained.contains(part), "no {part} in {explained}");
     }
     let secure = doorstep.secure_url("fronthaimaz.int.localhost", "/");
     let explained = doorstep.cli_ok(&["explain", &secure]);
-    assert!(explained.contains("*.int.localhost"), "the certificate is not named: {explained}");
+    // One that a gateway made for itself is known to that gateway alone, not to a manager in another process.
+    if cluster() == Cluster::Embedded {
+        assert!(explained.contains("*.int.localhost"), "the certificate is not named: {explained}");
+    }
     let served = doorstep.curl_output(&["-v", "--http1.1", &secure]);
     assert!(texts(&served).1.contains("*.int.localhost"), "{:?}", texts(&served));
 

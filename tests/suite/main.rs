@@ -12,9 +12,11 @@
 
 mod bad_input;
 mod crashes;
-mod embedded_kubectl;
 mod explained;
+#[path = "../support/mod.rs"]
 mod harness;
+mod kubectl;
+mod last_good;
 mod roles;
 mod rollouts;
 mod way;

@@ -1,5 +1,7 @@
 //! What the API asks of the node behind a pod: a kubelet's read API.
 
+use super::failure::{Failure, Outcome};
+use super::request::Query;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
@@ -38,6 +40,35 @@ pub struct LogOptions {
     pub previous: bool,
     /// At most this many bytes.
     pub limit_bytes: Option<u64>,
+}
+
+impl LogOptions {
+    /// Reads them from the query of a URL, as the API and a kubelet spell them.
+    ///
+    /// # Errors
+    /// When a value is none; the sentence names its parameter.
+    pub fn of_query(container: Option<String>, query: &str) -> Result<Self, String> {
+        Self::read(container, &Query::parse(query)).map_err(|failure| failure.message)
+    }
+
+    pub(crate) fn read(container: Option<String>, query: &Query) -> Outcome<Self> {
+        let since_time = match query.text("sinceTime") {
+            "" => None,
+            text => Some(text.parse().map_err(|_| {
+                Failure::bad_request(format!("sinceTime: Invalid value: \"{text}\": must be a time by RFC 3339"))
+            })?),
+        };
+        Ok(Self {
+            container,
+            follow: query.flag("follow"),
+            tail_lines: query.number("tailLines")?,
+            since_seconds: query.number("sinceSeconds")?,
+            since_time,
+            timestamps: query.flag("timestamps"),
+            previous: query.flag("previous"),
+            limit_bytes: query.number("limitBytes")?,
+        })
+    }
 }
 
 /// Why a log cannot be given.

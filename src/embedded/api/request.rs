@@ -145,7 +145,7 @@ pub(crate) enum FieldValidation {
 pub(crate) struct Query(BTreeMap<String, String>);
 
 impl Query {
-    fn parse(query: &str) -> Self {
+    pub(crate) fn parse(query: &str) -> Self {
         let decoded = |part: &str| {
             let spaced = part.replace('+', " ");
             percent_decode_str(&spaced).decode_utf8_lossy().into_owned()

@@ -8,7 +8,8 @@
 //! | `process`, [`shim`], [`exec`] | a container's process: as doorstep holds it, and the two steps before its command |
 //! | `sweep`, `processes` | processes that nobody holds any more; what `/proc` says |
 //! | `probe`, [`backoff`], `env`, [`addresses`] | is it ready; when is it run again; its variables; its address |
-//! | `logs`, `log_reader`, `usage`, `events` | what people see of it |
+//! | `logs`, `log_source`, `log_reader`, `usage`, `events` | what people see of it |
+//! | `port` | logs for an API server of another process |
 //! | `register`, `binding` | the node's own object; pods that have no node yet |
 
 mod binding;
@@ -17,9 +18,11 @@ mod earlier;
 mod env;
 mod events;
 mod log_reader;
+mod log_source;
 mod logs;
 mod pod;
 mod pods;
+mod port;
 mod probe;
 mod process;
 mod processes;
@@ -36,7 +39,7 @@ pub mod shim;
 use std::{
     ffi::OsStr,
     io,
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -50,13 +53,13 @@ use tokio::{
     task::JoinHandle,
 };
 
-pub use self::{addresses::AddressPool, backoff::BackoffConfig, exec::exec_main, shim::shim_main};
+pub use self::{addresses::AddressPool, backoff::BackoffConfig, exec::exec_main, port::PortConfig, shim::shim_main};
 use self::{
     events::Events,
-    logs::ContainerLog,
     pods::{Pods, Resident},
+    port::Port,
     process::Spawner,
-    status::State,
+    register::Registration,
     usage::Usage,
 };
 use super::api::{LogError, LogOptions, NodeBackend, PodUsage};
@@ -77,6 +80,8 @@ pub struct NodeConfig {
     pub addresses: AddressPool,
     /// How long a container that ended waits before it is run again.
     pub backoff: BackoffConfig,
+    /// The port for an API server of another process; one of this process asks the node itself.
+    pub port: Option<PortConfig>,
 }
 
 /// Why a node does not start.
@@ -93,6 +98,14 @@ pub enum NodeError {
     /// The thread that starts processes cannot be made.
     #[error("the node cannot start processes: {0}")]
     Spawner(io::Error),
+    /// Its port cannot be had.
+    #[error("the node cannot serve logs on {address}: {reason}")]
+    Port {
+        /// Where it was to listen.
+        address: SocketAddr,
+        /// What the system or the cryptography says.
+        reason: String,
+    },
     /// The Node object cannot be written.
     #[error("the node {name:?} cannot be registered: {source}")]
     Register {
@@ -145,8 +158,14 @@ pub async fn start(client: kube::Client, mut config: NodeConfig) -> Result<Arc<N
     if killed > 0 {
         tracing::info!(killed, "processes of an earlier run were ended");
     }
+    let port = match config.port.take() {
+        Some(port) => Some(Port::bind(&port).await?),
+        None => None,
+    };
     let host_address = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    register::register(&client, &config.name, host_address)
+    let registration =
+        Registration { name: config.name.clone(), address: host_address, port: port.as_ref().map(Port::number) };
+    register::register(&client, &registration)
         .await
         .map_err(|source| NodeError::Register { name: config.name.clone(), source: Box::new(source) })?;
     earlier::take_back(&client, &config.name, host_address).await;
@@ -163,11 +182,12 @@ pub async fn start(client: kube::Client, mut config: NodeConfig) -> Result<Arc<N
         config,
     });
     let (stop, stopped) = watch::channel(None);
-    let helpers = vec![
-        tokio::spawn(register::heartbeat(client, shared.config.name.clone(), host_address)),
+    let mut helpers = vec![
+        tokio::spawn(register::heartbeat(client, registration)),
         tokio::spawn(binding::bind_all(Arc::clone(&shared))),
         tokio::spawn(sample_usage(shared.usage.clone())),
     ];
+    helpers.extend(port.map(|port| tokio::spawn(port.serve(Arc::clone(&shared)))));
     let pods = tokio::spawn(Pods::new(Arc::clone(&shared)).run(stopped));
     Ok(Arc::new(Node { shared, stop, pods: Mutex::new(Some(pods)), helpers }))
 }
@@ -219,41 +239,6 @@ impl Node {
             let _ = pods.await;
         }
     }
-
-    fn log(&self, namespace: &str, pod: &str, options: &LogOptions) -> Result<Arc<ContainerLog>, LogError> {
-        let key = (namespace.to_owned(), pod.to_owned());
-        let resident = self.shared.residents.get(&key).ok_or_else(|| LogError::NoSuchPod(pod.to_owned()))?;
-        let view = resident.view.borrow();
-        let wanted = options.container.as_deref().or_else(|| view.app.first().map(|container| container.name.as_str()));
-        let container = view.init.iter().chain(&view.app).find(|container| Some(container.name.as_str()) == wanted);
-        let Some(container) = container else {
-            let container = wanted.unwrap_or_default().to_owned();
-            return Err(LogError::NoSuchContainer { pod: pod.to_owned(), container });
-        };
-        let (pod, name) = (pod.to_owned(), container.name.clone());
-        let folder = resident.folder.join(&name);
-        let current = resident.logs.get(&name).map(|log| Arc::clone(log.value()));
-        let run = current.as_ref().map_or(container.restarts, |log| log.run());
-        if options.previous {
-            let previous = ContainerLog::ended(&folder, run.saturating_sub(1));
-            return if run > 0 && previous.exists() {
-                Ok(previous)
-            } else {
-                Err(LogError::NoPrevious { pod, container: name })
-            };
-        }
-        let current = current.unwrap_or_else(|| ContainerLog::ended(&folder, run));
-        if current.exists() {
-            return Ok(current);
-        }
-        let reason = match &container.state {
-            State::Waiting { reason, message: Some(message) } => format!("{reason}: {message}"),
-            State::Waiting { reason, message: None } => reason.clone(),
-            State::Running { .. } => "ContainerCreating".to_owned(),
-            State::Ended(ended) => ended.message.clone().unwrap_or_else(|| ended.reason.clone()),
-        };
-        Err(LogError::NotStarted { pod, container: name, reason })
-    }
 }
 
 impl NodeBackend for Node {
@@ -263,8 +248,8 @@ impl NodeBackend for Node {
         pod: &str,
         options: LogOptions,
     ) -> BoxFuture<'_, Result<BoxStream<'static, io::Result<Bytes>>, LogError>> {
-        let log = self.log(namespace, pod, &options);
-        async move { Ok(log_reader::stream(log?, options)) }.boxed()
+        let log = self.shared.log_stream(namespace, pod, options);
+        async move { log }.boxed()
     }
 
     fn usage(&self) -> BoxFuture<'_, Vec<PodUsage>> {

@@ -6,7 +6,9 @@ use jiff::Timestamp;
 use k8s_openapi::{
     api::{
         coordination::v1::Lease,
-        core::v1::{Node, NodeAddress, NodeCondition, NodeSpec, NodeStatus, NodeSystemInfo},
+        core::v1::{
+            DaemonEndpoint, Node, NodeAddress, NodeCondition, NodeDaemonEndpoints, NodeSpec, NodeStatus, NodeSystemInfo,
+        },
     },
     apimachinery::pkg::{
         api::resource::Quantity,
@@ -25,9 +27,19 @@ const LEASE_NAMESPACE: &str = "kube-node-lease";
 /// More pods than this would want more of a machine than it has.
 const PODS: &str = "1000";
 
+/// What the node says of itself.
+#[derive(Clone, Debug)]
+pub(super) struct Registration {
+    pub name: String,
+    pub address: IpAddr,
+    /// Where an API server of another process reads logs.
+    pub port: Option<u16>,
+}
+
 /// Writes the Node object and its status.
-pub(super) async fn register(client: &Client, name: &str, address: IpAddr) -> Result<(), kube::Error> {
+pub(super) async fn register(client: &Client, registration: &Registration) -> Result<(), kube::Error> {
     let api: Api<Node> = Api::all(client.clone());
+    let name = registration.name.as_str();
     let node = Node {
         metadata: ObjectMeta { name: Some(name.to_owned()), labels: Some(labels(name)), ..ObjectMeta::default() },
         spec: Some(NodeSpec::default()),
@@ -40,19 +52,19 @@ pub(super) async fn register(client: &Client, name: &str, address: IpAddr) -> Re
         }
         result => drop(result?),
     }
-    write_status(&api, name, address).await
+    write_status(&api, registration).await
 }
 
 /// Gives a sign of life until the node ends: a Lease where there is a place for it, else the node's status.
-pub(super) async fn heartbeat(client: Client, name: String, address: IpAddr) {
+pub(super) async fn heartbeat(client: Client, registration: Registration) {
     let leases: Api<Lease> = Api::namespaced(client.clone(), LEASE_NAMESPACE);
     let nodes: Api<Node> = Api::all(client);
     let mut every = tokio::time::interval(HEARTBEAT_EVERY);
     loop {
         every.tick().await;
-        let renewed = renew(&leases, &name).await;
+        let renewed = renew(&leases, &registration.name).await;
         if let Err(error) = renewed
-            && let Err(status) = write_status(&nodes, &name, address).await
+            && let Err(status) = write_status(&nodes, &registration).await
         {
             tracing::warn!(lease = %error, %status, "the node's sign of life could not be written");
         }
@@ -79,9 +91,9 @@ async fn renew(leases: &Api<Lease>, name: &str) -> Result<(), kube::Error> {
     }
 }
 
-async fn write_status(api: &Api<Node>, name: &str, address: IpAddr) -> Result<(), kube::Error> {
-    let patch = json!({"status": status(name, address, Timestamp::now())});
-    api.patch_status(name, &PatchParams::default(), &Patch::Merge(patch)).await.map(drop)
+async fn write_status(api: &Api<Node>, registration: &Registration) -> Result<(), kube::Error> {
+    let patch = json!({"status": status(registration, Timestamp::now())});
+    api.patch_status(&registration.name, &PatchParams::default(), &Patch::Merge(patch)).await.map(drop)
 }
 
 pub(super) fn labels(name: &str) -> BTreeMap<String, String> {
@@ -98,7 +110,7 @@ fn architecture() -> &'static str {
     }
 }
 
-fn status(name: &str, address: IpAddr, now: Timestamp) -> NodeStatus {
+fn status(registration: &Registration, now: Timestamp) -> NodeStatus {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().to_owned();
     let memory = read("/proc/meminfo").lines().find_map(|line| {
@@ -116,8 +128,10 @@ fn status(name: &str, address: IpAddr, now: Timestamp) -> NodeStatus {
         last_heartbeat_time: Some(Time(now)),
         last_transition_time: Some(Time(now)),
     };
-    let addresses = [("InternalIP", address.to_string()), ("Hostname", name.to_owned())];
+    let addresses = [("InternalIP", registration.address.to_string()), ("Hostname", registration.name.clone())];
+    let endpoint = |port: u16| NodeDaemonEndpoints { kubelet_endpoint: Some(DaemonEndpoint { port: port.into() }) };
     NodeStatus {
+        daemon_endpoints: registration.port.map(endpoint),
         allocatable: Some(capacity.clone()),
         capacity: Some(capacity),
         conditions: Some(vec![

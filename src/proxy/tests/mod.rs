@@ -9,4 +9,5 @@ mod h2c;
 mod harness;
 mod protocols;
 mod refusals;
+mod takeover;
 mod waiting;

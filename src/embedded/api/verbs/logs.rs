@@ -14,7 +14,8 @@ use serde_json::Value;
 pub(crate) async fn logs(api: &Api, call: &Call, target: &Target) -> Outcome<Response<Body>> {
     let found = api.store.object(target.kind.storage, &target.key());
     let found = found.ok_or_else(|| Failure::not_found(&target.kind.info, target.name()))?;
-    let options = options(call, target, &found.value)?;
+    let container = container(call.query.text("container"), target, &found.value)?;
+    let options = LogOptions::read(Some(container), &call.query)?;
     let pod = json::text(&found.value, "/metadata/name");
     if json::text(&found.value, "/spec/nodeName").is_empty() {
         return Err(Failure::bad_request(format!("pod {pod} does not have a host assigned")));
@@ -29,26 +30,6 @@ pub(crate) async fn logs(api: &Api, call: &Call, target: &Target) -> Outcome<Res
         LogError::Unreadable(_) => Failure::internal(error),
     })?;
     Ok(response::stream("text/plain", lines.take_until(api.closing.clone().cancelled_owned())))
-}
-
-fn options(call: &Call, target: &Target, pod: &Value) -> Outcome<LogOptions> {
-    let query = &call.query;
-    let since_time = match query.text("sinceTime") {
-        "" => None,
-        text => Some(text.parse().map_err(|_| {
-            Failure::bad_request(format!("sinceTime: Invalid value: \"{text}\": must be a time by RFC 3339"))
-        })?),
-    };
-    Ok(LogOptions {
-        container: Some(container(query.text("container"), target, pod)?),
-        follow: query.flag("follow"),
-        tail_lines: query.number("tailLines")?,
-        since_seconds: query.number("sinceSeconds")?,
-        since_time,
-        timestamps: query.flag("timestamps"),
-        previous: query.flag("previous"),
-        limit_bytes: query.number("limitBytes")?,
-    })
 }
 
 /// The container that is meant: the one that is named, or the only one.

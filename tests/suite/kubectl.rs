@@ -1,4 +1,4 @@
-//! kubectl against the embedded cluster, with the kubeconfig that `up` wrote.
+//! kubectl against the cluster.
 
 use crate::harness::{Doorstep, texts, wait_for};
 

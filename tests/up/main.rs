@@ -1,0 +1,15 @@
+//! What belongs to `doorstep up` alone: its ports, its folder and its database. The rest of it is the suite's.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "a test fails by panicking"
+)]
+
+#[path = "../support/mod.rs"]
+mod harness;
+mod refusals;
