@@ -1,14 +1,15 @@
 //! The gateway's part that `up` and `gateway` share: discovery, certificates, and the proxy.
 
 use super::zones;
-use crate::discovery::{self, Discovery, DiscoveryConfig};
+use crate::discovery::{self, Discovery, DiscoveryConfig, Kinds};
 use crate::proxy::{self, Addresses, Bound, GatewayConfig, Running};
 use crate::routing::Table;
 use crate::telemetry::access_log::{AccessLog, Sink};
+use crate::telemetry::health::{Readiness, Report};
 use crate::tls::{self, Authority, Certificates};
 use anyhow::{Context, Result};
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -30,19 +31,25 @@ pub(super) struct DataPlane {
     /// The certificates in use.
     pub(super) certificates: Arc<Certificates>,
     discovery_end: CancellationToken,
+    ending: Arc<AtomicBool>,
+}
+
+/// Whether the first complete table is there, and how current each kind in it is.
+pub(super) fn readiness(table: Arc<Table>, kinds: Kinds) -> Readiness {
+    Arc::new(move || {
+        let waiting = || Err("the first complete route table is not there yet: it is being put together".to_owned());
+        // The kinds are told before the table is published, and only a table that is published is served.
+        let ready = kinds.ready().and_then(|()| if table.load().is_complete() { Ok(()) } else { waiting() });
+        Report { ready, parts: kinds.all().iter().map(ToString::to_string).collect() }
+    })
 }
 
 /// Binds the sockets, so that a port in use is told before anything was begun.
-pub(super) fn bind(
-    (http, https): (Option<SocketAddr>, Option<SocketAddr>),
-    authority: Arc<Authority>,
-    log: Sink,
-) -> Result<BoundDataPlane> {
+pub(super) fn bind(config: GatewayConfig, authority: Arc<Authority>, log: Sink) -> Result<BoundDataPlane> {
     let table = Arc::new(Table::default());
     let certificates = Arc::new(Certificates::default());
     let server = tls::server_config(certificates.clone(), &[b"h2", b"http/1.1"]).context("TLS cannot be set up")?;
     let log = AccessLog::new(log).context("the access log cannot be written")?;
-    let config = GatewayConfig { http, https, ..GatewayConfig::default() };
     let bound = proxy::bind(config, table.clone(), Some(server), log)?;
     Ok(BoundDataPlane { bound, authority, certificates, table })
 }
@@ -65,18 +72,28 @@ impl BoundDataPlane {
             discovery,
             certificates: self.certificates,
             discovery_end: end,
+            ending: Arc::default(),
         }
     }
 }
 
 impl DataPlane {
     /// Whether the first complete table is served, as `/readyz` tells it.
-    pub(super) fn readiness(&self) -> crate::telemetry::health::Readiness {
-        let table = self.table.clone();
-        Arc::new(move || match table.load().is_complete() {
-            true => Ok(()),
-            false => Err("the first complete route table is not there yet".to_owned()),
+    pub(super) fn readiness(&self) -> Readiness {
+        let ending = self.ending.clone();
+        let readiness = readiness(self.table.clone(), self.discovery.kinds().clone());
+        Arc::new(move || {
+            let report = readiness();
+            match ending.load(Ordering::Relaxed) {
+                true => Report { ready: Err("the gateway is ending".to_owned()), ..report },
+                false => report,
+            }
         })
+    }
+
+    /// Says that it is ready no more, and goes on: until everybody has heard it, requests keep coming.
+    pub(super) fn announce_end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
     }
 
     /// Stops accepting, lets requests end for up to `grace`, and ends.

@@ -8,6 +8,10 @@ use crate::routing::Locality;
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// The last good table's name in the data folder.
+const LAST_GOOD_FILE: &str = "last-good";
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct Arguments {
@@ -32,6 +36,10 @@ pub(super) struct Arguments {
     /// Look at this namespace alone [default: all]
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
+    /// Where the last good table is kept, for a start without the API server: a file, or off
+    /// [default: last-good in the data folder]
+    #[arg(long, value_name = "FILE")]
+    last_good: Option<PathBuf>,
     /// Let endpoints have loopback addresses, for a cluster whose pods run on this machine
     #[arg(long)]
     allow_loopback_endpoints: bool,
@@ -41,6 +49,12 @@ pub(super) struct Arguments {
     /// The node that it runs on: endpoints that are hinted for it go first
     #[arg(long, value_name = "NAME", env = "DOORSTEP_NODE")]
     node: Option<String>,
+    /// After SIGTERM, seconds in which it is not ready and goes on serving, until nobody sends it anything
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = clap::value_parser!(u64).range(..=600))]
+    shutdown_delay: u64,
+    /// Let another gateway of the same user have the same ports, so that one can take over from the other
+    #[arg(long)]
+    share_port: bool,
     /// Where the access log goes: a file, - for standard output, or off
     #[arg(long, value_name = "FILE", default_value = "-")]
     access_log: String,
@@ -53,8 +67,14 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         (None, Some(_)) => ClusterAccess::None,
         (None, None) => ClusterAccess::Inferred,
     };
+    let data = globals.data()?;
+    let last_good = match &arguments.last_good {
+        None => Some(data.join(LAST_GOOD_FILE)),
+        Some(given) if given.as_os_str() == "off" => None,
+        Some(given) => Some(given.clone()),
+    };
     let options = GatewayOptions {
-        data: globals.data()?,
+        data,
         http,
         https,
         admin,
@@ -62,8 +82,11 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         namespace: arguments.namespace.clone(),
         domain,
         routes,
+        last_good,
         allow_loopback_endpoints: arguments.allow_loopback_endpoints,
         locality: Locality { zone: named(arguments.zone.as_deref()), node: named(arguments.node.as_deref()) },
+        shutdown_delay: Duration::from_secs(arguments.shutdown_delay),
+        share_port: arguments.share_port,
         access_log: super::up::sink(&arguments.access_log),
     };
     Ok(crate::app::gateway::run(options, greet)?)

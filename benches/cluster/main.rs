@@ -1,0 +1,54 @@
+//! How soon a change of a real cluster is live: from the API server's acknowledgement to the first answer by it, beside what
+//! a bare watcher of the same objects needs. It prints figures and judges nothing.
+//!
+//!     cargo bench --bench cluster
+//!     cargo bench --bench cluster -- 1 200     with these numbers of hosts instead
+//!
+//! It starts a control plane of its own (`tests/run` builds it) in namespaces of its own; no root is needed.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::indexing_slicing,
+    missing_docs
+)]
+
+mod backend;
+mod churn;
+mod floor;
+mod measure;
+mod probe;
+
+#[allow(dead_code, reason = "the tests of faults use the rest")]
+#[path = "../../tests/support/gateway.rs"]
+mod gateway;
+#[allow(dead_code, reason = "the tests of faults use the rest")]
+#[path = "../../tests/support/kubeconfig.rs"]
+mod kubeconfig;
+#[allow(dead_code, reason = "the tests of faults use the rest")]
+#[path = "../../tests/support/load.rs"]
+mod load;
+#[path = "../../tests/support/namespace.rs"]
+mod namespace;
+#[path = "../../tests/support/objects.rs"]
+mod objects;
+#[allow(dead_code, reason = "the tests of faults use the rest")]
+#[path = "../../tests/faults/plane.rs"]
+mod plane;
+
+fn main() {
+    if std::env::args().nth(1).as_deref() == Some(backend::ROLE) {
+        return backend::run();
+    }
+    if !namespace::is_inside() {
+        let status = namespace::command().args(std::env::args_os().skip(1)).status();
+        let status = status.expect("unshare runs (Debian package util-linux)");
+        std::process::exit(status.code().unwrap_or(1));
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let given: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    runtime.block_on(measure::all(if given.is_empty() { &measure::SIZES } else { &given }));
+}
