@@ -1,12 +1,14 @@
 //! `doorstep gateway`: the data plane alone, before a cluster, a file of routes, or both.
 
 use super::data_plane::{self, DataPlane};
-use super::{DataFolder, control_plane, signals};
+use super::{DataFolder, control_plane, rights, signals};
 use crate::cluster;
 pub use crate::cluster::ClusterAccess;
+use crate::cluster::rights::{Role, Scope};
 pub use crate::discovery::{CertificateConfig, SecretKey};
 use crate::discovery::{DiscoveryConfig, EndpointPolicy, LastGoodConfig, Namespaces};
 use crate::model::Hostname;
+use crate::proxy::GatewayConfig;
 use crate::routing::Locality;
 use crate::telemetry::access_log::Sink;
 use crate::telemetry::{health, logs, recorder};
@@ -49,6 +51,10 @@ pub struct GatewayOptions {
     pub allow_loopback_endpoints: bool,
     /// The zone and the node that it runs in, for hints of EndpointSlices.
     pub locality: Locality,
+    /// How long it goes on serving after it has said that it is ready no more.
+    pub shutdown_delay: Duration,
+    /// Whether another gateway of the same user may have the same ports.
+    pub share_port: bool,
     /// Where the access log goes.
     pub access_log: Sink,
 }
@@ -63,6 +69,7 @@ pub struct Gateway {
     data_plane: DataPlane,
     pages: JoinHandle<std::io::Result<()>>,
     pages_end: CancellationToken,
+    shutdown_delay: Duration,
 }
 
 /// Runs it until a signal ends it. `greet` is called once it is ready.
@@ -97,11 +104,28 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
         crate::config::read_routes(&text, &routes.display().to_string())?;
     }
     let authority = Arc::new(Authority::load_or_create(folder.path())?);
-    let bound = data_plane::bind((Some(options.http), Some(options.https)), authority, options.access_log)?;
+    let bound = data_plane::bind(
+        GatewayConfig {
+            http: Some(options.http),
+            https: Some(options.https),
+            share_port: options.share_port,
+            ..GatewayConfig::default()
+        },
+        authority,
+        options.access_log,
+    )?;
     let listener = control_plane::bind(options.admin, "--admin").await?;
     let admin = listener.local_addr().context("the admin pages have no address")?;
-    let addresses = bound.addresses();
-    let (client, cluster) = cluster::connect(&options.cluster).await?.map(|it| (it.client, it.url)).unzip();
+    let (addresses, shutdown_delay) = (bound.addresses(), options.shutdown_delay);
+    let pages_end = CancellationToken::new();
+    let connected = cluster::connect(&options.cluster).await?;
+    let rights = connected.as_ref().map(|connected| {
+        let watched = options.namespace.clone();
+        // It looks at nothing of the two other places.
+        let scope = Scope { watched, environments: String::new(), lease: String::new() };
+        rights::start(connected, Role::Gateway, scope, &pages_end)
+    });
+    let (client, cluster) = connected.map(|it| (it.client, it.url)).unzip();
     let data_plane = bound.start(DiscoveryConfig {
         client,
         namespaces: options.namespace.map_or(Namespaces::All, Namespaces::One),
@@ -116,16 +140,13 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
         folder.path(),
         &serde_json::json!({"http": addresses.http, "https": addresses.https, "admin": admin}),
     )?;
-    let pages_end = CancellationToken::new();
-    let router = health::router(metrics, data_plane.readiness());
+    let router = health::router(
+        metrics,
+        rights::told(data_plane.readiness(), move || rights.as_ref().map(rights::lines).unwrap_or_default()),
+    );
     let end = pages_end.clone().cancelled_owned();
     let pages = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(end).await });
-    Ok(Gateway { _folder: folder, addresses, admin, data_plane, pages, pages_end })
-}
-
-/// A client of the cluster that is meant.
-pub(super) async fn client(access: &ClusterAccess) -> Result<Option<kube::Client>> {
-    Ok(cluster::connect(access).await?.map(|connected| connected.client))
+    Ok(Gateway { _folder: folder, addresses, admin, data_plane, pages, pages_end, shutdown_delay })
 }
 
 impl Gateway {
@@ -135,8 +156,11 @@ impl Gateway {
         Ok(())
     }
 
-    /// Stops accepting, lets requests end for up to `grace`, and ends.
+    /// Says that it is ready no more, and goes on for the delay that was asked for; then stops accepting, lets requests end
+    /// for up to `grace`, and ends.
     pub async fn shutdown(self, grace: Duration) -> Result<()> {
+        self.data_plane.announce_end();
+        tokio::time::sleep(self.shutdown_delay).await;
         let ended = self.data_plane.shutdown(grace).await;
         self.pages_end.cancel();
         self.pages.await.context("the admin pages did not end cleanly")??;

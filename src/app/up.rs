@@ -2,13 +2,15 @@
 
 use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
 use super::data_plane::{self, DataPlane};
-use super::{DataFolder, signals};
+use super::{DataFolder, TOKEN_FILE, rights, signals};
+use crate::api::Token;
 use crate::discovery::{CertificateConfig, DiscoveryConfig, EndpointPolicy, Namespaces};
 use crate::embedded::api::{ApiConfig, ApiServer};
 use crate::embedded::controllers;
 use crate::embedded::node::{self, AddressPool, BackoffConfig, Node, NodeConfig};
 use crate::model::Hostname;
 use crate::operator::{self, PublicUrl, Workload};
+use crate::proxy::GatewayConfig;
 use crate::telemetry::access_log::Sink;
 use crate::telemetry::{logs, recorder};
 use crate::tls::Authority;
@@ -100,7 +102,11 @@ pub async fn build(options: UpOptions) -> Result<Up> {
 
     let authority = Arc::new(Authority::load_or_create(&path)?);
     let log = options.access_log.unwrap_or_else(|| Sink::File(path.join("access.log")));
-    let gateway = data_plane::bind((Some(options.http), Some(options.https)), authority.clone(), log)?;
+    let gateway = data_plane::bind(
+        GatewayConfig { http: Some(options.http), https: Some(options.https), ..GatewayConfig::default() },
+        authority.clone(),
+        log,
+    )?;
     let api = control_plane::bind(options.api, "--api").await?;
     let cluster = open_cluster(&path, options.kube, &authority).await?;
     let client = cluster.client();
@@ -140,12 +146,13 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         workload: Workload::Local,
         url: PublicUrl { http_port: Some(addresses.http.port()), https_port: Some(addresses.https.port()) },
         api_hosts: Vec::new(),
-        folder: &path,
         metrics,
         readiness: data_plane.readiness(),
         election: None,
+        rights: rights::all(),
+        token: Token::load_or_create(&path.join(TOKEN_FILE))?,
     };
-    let control_plane = control_plane::start(config, api)?;
+    let control_plane = control_plane::start(config, api);
     let Addresses { http, https, api, kube } = addresses;
     super::write_addresses(&path, &json!({"http": http, "https": https, "api": api, "kube": kube}))?;
     Ok(Up { folder, addresses, authority, cluster, node, controllers, controllers_end, data_plane, control_plane })

@@ -8,13 +8,14 @@ use crate::routing::Locality;
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The last good table's name in the data folder.
 const LAST_GOOD_FILE: &str = "last-good";
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct Arguments {
-    /// A file of routes; without --kubeconfig the gateway needs no cluster then
+    /// A file of routes; without --kubeconfig, and outside of a pod, the gateway needs no cluster then
     #[arg(long, value_name = "FILE")]
     routes: Option<PathBuf>,
     /// The cluster; inside of one it is found without [default: KUBECONFIG, or the pod's own]
@@ -54,6 +55,12 @@ pub(super) struct Arguments {
     /// The node that it runs on: endpoints that are hinted for it go first
     #[arg(long, value_name = "NAME", env = "DOORSTEP_NODE")]
     node: Option<String>,
+    /// After SIGTERM, seconds in which it is not ready and goes on serving, until nobody sends it anything
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = clap::value_parser!(u64).range(..=600))]
+    shutdown_delay: u64,
+    /// Let another gateway of the same user have the same ports, so that one can take over from the other
+    #[arg(long)]
+    share_port: bool,
     /// Where the access log goes: a file, - for standard output, or off
     #[arg(long, value_name = "FILE", default_value = "-")]
     access_log: String,
@@ -63,8 +70,9 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
     let Arguments { routes, kubeconfig, http, https, admin, domain, .. } = arguments.clone();
     let cluster = match (kubeconfig, &routes) {
         (Some(path), _) => ClusterAccess::Kubeconfig(path),
-        (None, Some(_)) => ClusterAccess::None,
-        (None, None) => ClusterAccess::Inferred,
+        // In a pod the file of routes is one beside the cluster: its backends may be Services.
+        (None, Some(_)) if std::env::var_os("KUBERNETES_SERVICE_HOST").is_none() => ClusterAccess::None,
+        (None, _) => ClusterAccess::Inferred,
     };
     let data = globals.data()?;
     let last_good = match &arguments.last_good {
@@ -89,6 +97,8 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         last_good,
         allow_loopback_endpoints: arguments.allow_loopback_endpoints,
         locality: Locality { zone: named(arguments.zone.as_deref()), node: named(arguments.node.as_deref()) },
+        shutdown_delay: Duration::from_secs(arguments.shutdown_delay),
+        share_port: arguments.share_port,
         access_log: super::up::sink(&arguments.access_log),
     };
     Ok(crate::app::gateway::run(options, greet)?)

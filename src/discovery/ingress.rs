@@ -161,7 +161,8 @@ impl Reader<'_> {
     fn rule(&self, matcher: Matcher, place: &str, backend: &IngressBackend) -> RuleSpec {
         let backend =
             self.backend(backend).unwrap_or_else(|why| BackendSpec::Nowhere { why: format!("{place}: {why}").into() });
-        RuleSpec { matcher, backends: vec![backend], timeouts: self.settings.timeouts }
+        let (backends, timeouts) = (vec![backend], self.settings.timeouts);
+        RuleSpec { matcher, priority: 0, filters: Vec::new(), backends, timeouts }
     }
 
     fn backend(&self, backend: &IngressBackend) -> Result<BackendSpec, String> {

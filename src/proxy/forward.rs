@@ -1,8 +1,9 @@
 //! Forwards a request: route it, have it sent, answer.
 
-use super::body::{RequestBody, ResponseBody};
+use super::body::{Progress, RequestBody, ResponseBody};
 use super::connection::Client;
 use super::fields;
+use super::filters;
 use super::record::Record;
 use super::refusal::Refusal;
 use super::request;
@@ -10,10 +11,9 @@ use super::respond;
 use super::send::send;
 use super::upgrade;
 use super::worker::Worker;
-use crate::routing::{Match, RequestView, Rule};
+use crate::routing::{Match, Rule};
 use http::{Method, Request, Response, StatusCode, Uri, Version, request::Parts};
 use hyper::body::Incoming;
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -39,13 +39,18 @@ pub(super) async fn handle(
     };
     record.rule = Some(rule.clone());
     fields::to_backend(&mut parts.headers, &checked, &client, &record.request_id);
+    if !rule.filters.is_empty()
+        && let Err(answered) = filters::request(&rule, &mut parts, &checked, &client, &mut record)
+    {
+        return Ok(filters::answer(answered, html, record));
+    }
     let limits = &client.worker.limits;
     let idle = rule.timeouts.idle.unwrap_or(limits.stream_idle);
-    let ended = Rc::new(Cell::new(false));
+    let content = record.content.clone();
     if let Some(upgrade) = checked.upgrade {
         // An upgrade has no content of its own; what the client sends before the backend agrees stays unread.
         drop(incoming);
-        ended.set(true);
+        content.set(Progress::Ended);
         let outgoing = outgoing(parts, RequestBody::Empty);
         let upgrading = upgrade::forward(record, outgoing, &rule, upgrade, on_upgrade);
         return Ok(Box::pin(upgrading)
@@ -53,9 +58,9 @@ pub(super) async fn handle(
             .unwrap_or_else(|(refusal, record)| respond::refuse(&refusal, html, record)));
     }
     drop(on_upgrade);
-    let body = RequestBody::new(incoming, idle, &record.bytes_in, &ended);
+    let body = RequestBody::new(incoming, idle, &record.bytes_in, &content);
     match send(&client.worker, &rule, outgoing(parts, body), &mut record).await {
-        Ok((response, lease)) => Ok(respond::forward(response, lease, idle, ended, record)),
+        Ok((response, lease)) => Ok(respond::forward(response, lease, idle, content, record)),
         Err(refusal) => {
             let refusal = explain(&client.worker, &rule, refusal);
             Ok(respond::refuse(&refusal, html, record))
@@ -65,13 +70,7 @@ pub(super) async fn handle(
 
 /// The rule that takes the request.
 fn route(client: &Client, parts: &Parts, host: &str) -> Result<Arc<Rule>, Refusal> {
-    let view = RequestView {
-        host,
-        path: parts.uri.path(),
-        query: parts.uri.query(),
-        method: &parts.method,
-        headers: &parts.headers,
-    };
+    let view = filters::view(client, parts, host);
     let table = client.worker.table.load();
     match table.find(&view) {
         Match::Rule(rule) => Ok(rule.clone()),

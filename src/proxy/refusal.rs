@@ -55,12 +55,21 @@ pub enum Refusal {
     Connect,
     /// The host is not the one of the TLS connection (RFC 9110, section 15.5.20).
     Misdirected,
+    /// A filter of the rule lets it not pass.
+    Denied {
+        /// What the filter says.
+        status: StatusCode,
+        /// Why, in a sentence.
+        reason: Box<str>,
+    },
     /// The head is larger than allowed. Told by hyper; here for the access log.
     HeadTooLarge,
     /// The target is longer than allowed. Told by hyper; here for the access log.
     TargetTooLong,
-    /// The head did not come in time; the connection was closed without an answer.
+    /// The head did not come in time.
     HeadTimeout,
+    /// Nothing of the request's content came for too long.
+    ContentTimeout,
 }
 
 /// What is wrong with a request.
@@ -86,6 +95,8 @@ pub enum BadRequest {
     StrayUpgrade,
     /// An underscore in a field's name.
     Underscore,
+    /// The content breaks the rules of its framing.
+    Content,
 }
 
 /// Whether a failed attempt may be made again.
@@ -117,9 +128,10 @@ impl Refusal {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Connect => StatusCode::NOT_IMPLEMENTED,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::Denied { status, .. } => *status,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
-            Self::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::HeadTimeout | Self::ContentTimeout => StatusCode::REQUEST_TIMEOUT,
         }
     }
 
@@ -138,10 +150,13 @@ impl Refusal {
             Self::ResponseHeadTimeout => "http_response_timeout",
             Self::UpstreamReset { .. } => "connection_terminated",
             Self::UpstreamProtocol => "http_protocol_error",
-            Self::Misdirected => "http_request_denied",
-            Self::BadRequest(_) | Self::Connect | Self::HeadTooLarge | Self::TargetTooLong | Self::HeadTimeout => {
-                "http_request_error"
-            }
+            Self::Misdirected | Self::Denied { .. } => "http_request_denied",
+            Self::BadRequest(_)
+            | Self::Connect
+            | Self::HeadTooLarge
+            | Self::TargetTooLong
+            | Self::HeadTimeout
+            | Self::ContentTimeout => "http_request_error",
         }
     }
 
@@ -166,9 +181,11 @@ impl Refusal {
             Self::BadRequest(_) => "BadRequest",
             Self::Connect => "Connect",
             Self::Misdirected => "Misdirected",
+            Self::Denied { .. } => "Denied",
             Self::HeadTooLarge => "HeadTooLarge",
             Self::TargetTooLong => "TargetTooLong",
             Self::HeadTimeout => "HeadTimeout",
+            Self::ContentTimeout => "ContentTimeout",
         }
     }
 
@@ -193,9 +210,10 @@ impl Refusal {
             Self::BadRequest(_) => "Bad request",
             Self::Connect => "CONNECT is not served",
             Self::Misdirected => "Wrong connection for this host",
+            Self::Denied { .. } => "Not allowed here",
             Self::HeadTooLarge => "The request's fields are too large",
             Self::TargetTooLong => "The request's target is too long",
-            Self::HeadTimeout => "The request did not come in time",
+            Self::HeadTimeout | Self::ContentTimeout => "The request did not come in time",
         }
     }
 
@@ -230,9 +248,11 @@ impl Refusal {
             Self::BadRequest(kind) => kind.detail().into(),
             Self::Connect => "This gateway is no forward proxy.".into(),
             Self::Misdirected => "The TLS connection was made for another host name; open a new one.".into(),
+            Self::Denied { reason, .. } => reason.to_string(),
             Self::HeadTooLarge => "At most 64 KiB and 100 fields are taken.".into(),
             Self::TargetTooLong => "The target of the request is too long.".into(),
             Self::HeadTimeout => "The head of a request must be complete within the deadline.".into(),
+            Self::ContentTimeout => "The content of the request stopped coming.".into(),
         }
     }
 
@@ -256,9 +276,11 @@ impl Refusal {
             | Self::BadRequest(_)
             | Self::Connect
             | Self::Misdirected
+            | Self::Denied { .. }
             | Self::HeadTooLarge
             | Self::TargetTooLong
-            | Self::HeadTimeout => Retry::Never,
+            | Self::HeadTimeout
+            | Self::ContentTimeout => Retry::Never,
         }
     }
 
@@ -282,9 +304,11 @@ impl Refusal {
             | Self::BadRequest(_)
             | Self::Connect
             | Self::Misdirected
+            | Self::Denied { .. }
             | Self::HeadTooLarge
             | Self::TargetTooLong
-            | Self::HeadTimeout => tracing::Level::DEBUG,
+            | Self::HeadTimeout
+            | Self::ContentTimeout => tracing::Level::DEBUG,
         }
     }
 
@@ -309,9 +333,11 @@ impl Refusal {
             | Self::BadRequest(_)
             | Self::Connect
             | Self::Misdirected
+            | Self::Denied { .. }
             | Self::HeadTooLarge
             | Self::TargetTooLong
-            | Self::HeadTimeout => false,
+            | Self::HeadTimeout
+            | Self::ContentTimeout => false,
         }
     }
 
@@ -325,7 +351,7 @@ impl Refusal {
 
     /// Whether the connection must close: what follows on it cannot be trusted to be a request.
     pub fn closes(&self) -> bool {
-        matches!(self, Self::BadRequest(_) | Self::Connect)
+        matches!(self, Self::BadRequest(_) | Self::Connect | Self::ContentTimeout)
     }
 
     /// The environment it is about.
@@ -355,6 +381,7 @@ impl BadRequest {
             Self::TwoLengths => "A request has either Content-Length or Transfer-Encoding, not both.",
             Self::TransferCoding => "The only transfer coding that is taken is chunked, once.",
             Self::StrayUpgrade => "An Upgrade field needs Connection: upgrade.",
+            Self::Content => "The content of the request cannot be read: its chunks or its length are wrong.",
             Self::Underscore => "Field names with underscores are refused; use hyphens.",
         }
     }

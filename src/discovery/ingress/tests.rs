@@ -46,7 +46,7 @@ fn routes(ingresses: &[Ingress]) -> (Routes, Vec<Problem>) {
 /// The Service that gets the request.
 fn found(table: &Snapshot, host: &str, path: &str) -> Option<String> {
     let (method, headers) = (Method::GET, HeaderMap::new());
-    match table.find(&RequestView { host, path, query: None, method: &method, headers: &headers }) {
+    match table.find(&RequestView::new(host, path, &method, &headers)) {
         Match::Rule(rule) => Some(rule.backends[0].cluster.name.service.to_string()),
         Match::NoRule | Match::Personal(..) | Match::NoHost => None,
     }
@@ -154,7 +154,7 @@ fn what_cannot_be_read_loses_only_itself() {
     for path in ["/resource/x", "/nothing", "/port", "/name"] {
         let host = table.host("a.test").unwrap();
         let (method, headers) = (Method::GET, HeaderMap::new());
-        let view = RequestView { host: "a.test", path, query: None, method: &method, headers: &headers };
+        let view = RequestView::new("a.test", path, &method, &headers);
         let rule = host.find(&view).unwrap();
         assert!(rule.backends[0].unresolved.is_some(), "{path} fell to a wider rule");
     }
