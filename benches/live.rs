@@ -56,6 +56,7 @@ async fn measure(size: usize) {
             endpoint_policy: EndpointPolicy::default(),
             locality: doorstep::routing::Locality::default(),
             routes: None,
+            last_good: None,
         },
         table.clone(),
         &end,

@@ -10,9 +10,12 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+/// The last good table's name in the data folder.
+const LAST_GOOD_FILE: &str = "last-good";
+
 #[derive(Debug, Clone, Args)]
 pub(super) struct Arguments {
-    /// A file of routes; without --kubeconfig the gateway needs no cluster then
+    /// A file of routes; without --kubeconfig, and outside of a pod, the gateway needs no cluster then
     #[arg(long, value_name = "FILE")]
     routes: Option<PathBuf>,
     /// The cluster; inside of one it is found without [default: KUBECONFIG, or the pod's own]
@@ -33,6 +36,10 @@ pub(super) struct Arguments {
     /// Look at this namespace alone [default: all]
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
+    /// Where the last good table is kept, for a start without the API server: a file, or off
+    /// [default: last-good in the data folder]
+    #[arg(long, value_name = "FILE")]
+    last_good: Option<PathBuf>,
     /// Let endpoints have loopback addresses, for a cluster whose pods run on this machine
     #[arg(long)]
     allow_loopback_endpoints: bool,
@@ -60,11 +67,18 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
     let Arguments { routes, kubeconfig, http, https, admin, domain, .. } = arguments.clone();
     let cluster = match (kubeconfig, &routes) {
         (Some(path), _) => ClusterAccess::Kubeconfig(path),
-        (None, Some(_)) => ClusterAccess::None,
-        (None, None) => ClusterAccess::Inferred,
+        // In a pod the file of routes is one beside the cluster: its backends may be Services.
+        (None, Some(_)) if std::env::var_os("KUBERNETES_SERVICE_HOST").is_none() => ClusterAccess::None,
+        (None, _) => ClusterAccess::Inferred,
+    };
+    let data = globals.data()?;
+    let last_good = match &arguments.last_good {
+        None => Some(data.join(LAST_GOOD_FILE)),
+        Some(given) if given.as_os_str() == "off" => None,
+        Some(given) => Some(given.clone()),
     };
     let options = GatewayOptions {
-        data: globals.data()?,
+        data,
         http,
         https,
         admin,
@@ -72,6 +86,7 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         namespace: arguments.namespace.clone(),
         domain,
         routes,
+        last_good,
         allow_loopback_endpoints: arguments.allow_loopback_endpoints,
         locality: Locality { zone: named(arguments.zone.as_deref()), node: named(arguments.node.as_deref()) },
         shutdown_delay: Duration::from_secs(arguments.shutdown_delay),

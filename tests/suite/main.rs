@@ -16,6 +16,7 @@ mod explained;
 #[path = "../support/mod.rs"]
 mod harness;
 mod kubectl;
+mod last_good;
 mod roles;
 mod rollouts;
 mod way;
