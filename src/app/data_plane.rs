@@ -8,8 +8,8 @@ use crate::telemetry::access_log::{AccessLog, Sink};
 use crate::telemetry::health::{Readiness, Report};
 use crate::tls::{self, Authority, Certificates};
 use anyhow::{Context, Result};
-use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +31,7 @@ pub(super) struct DataPlane {
     /// The certificates in use.
     pub(super) certificates: Arc<Certificates>,
     discovery_end: CancellationToken,
+    ending: Arc<AtomicBool>,
 }
 
 /// Whether the first complete table is there, and how current each kind in it is.
@@ -44,16 +45,11 @@ pub(super) fn readiness(table: Arc<Table>, kinds: Kinds) -> Readiness {
 }
 
 /// Binds the sockets, so that a port in use is told before anything was begun.
-pub(super) fn bind(
-    (http, https): (Option<SocketAddr>, Option<SocketAddr>),
-    authority: Arc<Authority>,
-    log: Sink,
-) -> Result<BoundDataPlane> {
+pub(super) fn bind(config: GatewayConfig, authority: Arc<Authority>, log: Sink) -> Result<BoundDataPlane> {
     let table = Arc::new(Table::default());
     let certificates = Arc::new(Certificates::default());
     let server = tls::server_config(certificates.clone(), &[b"h2", b"http/1.1"]).context("TLS cannot be set up")?;
     let log = AccessLog::new(log).context("the access log cannot be written")?;
-    let config = GatewayConfig { http, https, ..GatewayConfig::default() };
     let bound = proxy::bind(config, table.clone(), Some(server), log)?;
     Ok(BoundDataPlane { bound, authority, certificates, table })
 }
@@ -76,6 +72,7 @@ impl BoundDataPlane {
             discovery,
             certificates: self.certificates,
             discovery_end: end,
+            ending: Arc::default(),
         }
     }
 }
@@ -83,7 +80,16 @@ impl BoundDataPlane {
 impl DataPlane {
     /// Whether the first complete table is served, as `/readyz` tells it.
     pub(super) fn readiness(&self) -> Readiness {
-        readiness(self.table.clone(), self.discovery.kinds().clone())
+        let (of_table, ending) = (readiness(self.table.clone(), self.discovery.kinds().clone()), self.ending.clone());
+        Arc::new(move || match ending.load(Ordering::Relaxed) {
+            true => Report { ready: Err("the gateway is ending".to_owned()), ..of_table() },
+            false => of_table(),
+        })
+    }
+
+    /// Says that it is ready no more, and goes on: until everybody has heard it, requests keep coming.
+    pub(super) fn announce_end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
     }
 
     /// Stops accepting, lets requests end for up to `grace`, and ends.

@@ -6,6 +6,7 @@ use crate::cluster;
 pub use crate::cluster::ClusterAccess;
 use crate::discovery::{DiscoveryConfig, EndpointPolicy, LastGoodConfig, Namespaces};
 use crate::model::Hostname;
+use crate::proxy::GatewayConfig;
 use crate::routing::Locality;
 use crate::telemetry::access_log::Sink;
 use crate::telemetry::{health, logs, recorder};
@@ -46,6 +47,10 @@ pub struct GatewayOptions {
     pub allow_loopback_endpoints: bool,
     /// The zone and the node that it runs in, for hints of EndpointSlices.
     pub locality: Locality,
+    /// How long it goes on serving after it has said that it is ready no more.
+    pub shutdown_delay: Duration,
+    /// Whether another gateway of the same user may have the same ports.
+    pub share_port: bool,
     /// Where the access log goes.
     pub access_log: Sink,
 }
@@ -60,6 +65,7 @@ pub struct Gateway {
     data_plane: DataPlane,
     pages: JoinHandle<std::io::Result<()>>,
     pages_end: CancellationToken,
+    shutdown_delay: Duration,
 }
 
 /// Runs it until a signal ends it. `greet` is called once it is ready.
@@ -94,10 +100,19 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
         crate::config::read_routes(&text, &routes.display().to_string())?;
     }
     let authority = Arc::new(Authority::load_or_create(folder.path())?);
-    let bound = data_plane::bind((Some(options.http), Some(options.https)), authority, options.access_log)?;
+    let bound = data_plane::bind(
+        GatewayConfig {
+            http: Some(options.http),
+            https: Some(options.https),
+            share_port: options.share_port,
+            ..GatewayConfig::default()
+        },
+        authority,
+        options.access_log,
+    )?;
     let listener = control_plane::bind(options.admin, "--admin").await?;
     let admin = listener.local_addr().context("the admin pages have no address")?;
-    let addresses = bound.addresses();
+    let (addresses, shutdown_delay) = (bound.addresses(), options.shutdown_delay);
     let (client, cluster) = cluster::connect(&options.cluster).await?.map(|it| (it.client, it.url)).unzip();
     let data_plane = bound.start(DiscoveryConfig {
         client,
@@ -116,7 +131,7 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
     let router = health::router(metrics, data_plane.readiness());
     let end = pages_end.clone().cancelled_owned();
     let pages = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(end).await });
-    Ok(Gateway { _folder: folder, addresses, admin, data_plane, pages, pages_end })
+    Ok(Gateway { _folder: folder, addresses, admin, data_plane, pages, pages_end, shutdown_delay })
 }
 
 /// A client of the cluster that is meant.
@@ -131,8 +146,11 @@ impl Gateway {
         Ok(())
     }
 
-    /// Stops accepting, lets requests end for up to `grace`, and ends.
+    /// Says that it is ready no more, and goes on for the delay that was asked for; then stops accepting, lets requests end
+    /// for up to `grace`, and ends.
     pub async fn shutdown(self, grace: Duration) -> Result<()> {
+        self.data_plane.announce_end();
+        tokio::time::sleep(self.shutdown_delay).await;
         let ended = self.data_plane.shutdown(grace).await;
         self.pages_end.cancel();
         self.pages.await.context("the admin pages did not end cleanly")??;

@@ -9,6 +9,7 @@ use crate::embedded::controllers;
 use crate::embedded::node::{self, AddressPool, BackoffConfig, Node, NodeConfig};
 use crate::model::Hostname;
 use crate::operator::{self, PublicUrl, Workload};
+use crate::proxy::GatewayConfig;
 use crate::telemetry::access_log::Sink;
 use crate::telemetry::{logs, recorder};
 use crate::tls::Authority;
@@ -100,7 +101,11 @@ pub async fn build(options: UpOptions) -> Result<Up> {
 
     let authority = Arc::new(Authority::load_or_create(&path)?);
     let log = options.access_log.unwrap_or_else(|| Sink::File(path.join("access.log")));
-    let gateway = data_plane::bind((Some(options.http), Some(options.https)), authority.clone(), log)?;
+    let gateway = data_plane::bind(
+        GatewayConfig { http: Some(options.http), https: Some(options.https), ..GatewayConfig::default() },
+        authority.clone(),
+        log,
+    )?;
     let api = control_plane::bind(options.api, "--api").await?;
     let cluster = open_cluster(&path, options.kube, &authority).await?;
     let client = cluster.client();

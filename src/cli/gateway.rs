@@ -8,6 +8,7 @@ use crate::routing::Locality;
 use clap::Args;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The last good table's name in the data folder.
 const LAST_GOOD_FILE: &str = "last-good";
@@ -48,6 +49,12 @@ pub(super) struct Arguments {
     /// The node that it runs on: endpoints that are hinted for it go first
     #[arg(long, value_name = "NAME", env = "DOORSTEP_NODE")]
     node: Option<String>,
+    /// After SIGTERM, seconds in which it is not ready and goes on serving, until nobody sends it anything
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = clap::value_parser!(u64).range(..=600))]
+    shutdown_delay: u64,
+    /// Let another gateway of the same user have the same ports, so that one can take over from the other
+    #[arg(long)]
+    share_port: bool,
     /// Where the access log goes: a file, - for standard output, or off
     #[arg(long, value_name = "FILE", default_value = "-")]
     access_log: String,
@@ -78,6 +85,8 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         last_good,
         allow_loopback_endpoints: arguments.allow_loopback_endpoints,
         locality: Locality { zone: named(arguments.zone.as_deref()), node: named(arguments.node.as_deref()) },
+        shutdown_delay: Duration::from_secs(arguments.shutdown_delay),
+        share_port: arguments.share_port,
         access_log: super::up::sink(&arguments.access_log),
     };
     Ok(crate::app::gateway::run(options, greet)?)

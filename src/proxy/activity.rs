@@ -16,8 +16,13 @@ use tokio::time::Instant;
 pub(super) struct Activity {
     epoch: Instant,
     in_flight: AtomicU32,
+    multiplexed: AtomicBool,
     /// Since when a head is incomplete; milliseconds since the epoch, plus one; 0: none is.
     head_since: AtomicU64,
+    /// Whether that head has a byte.
+    has_bytes: AtomicBool,
+    /// Whether hyper's own answer to a head that it cannot read was kept back: it says too little.
+    kept_back: AtomicBool,
     /// Since when the client does not read; the same.
     blocked_since: AtomicU64,
     /// When the last request ended; milliseconds since the epoch.
@@ -39,11 +44,20 @@ impl Activity {
         Arc::new(Self {
             epoch,
             in_flight: AtomicU32::new(0),
+            multiplexed: AtomicBool::new(false),
             head_since: AtomicU64::new(now + 1),
+            has_bytes: AtomicBool::new(false),
+            kept_back: AtomicBool::new(false),
             blocked_since: AtomicU64::new(0),
             idle_since: AtomicU64::new(now),
             has_length: AtomicBool::new(false),
         })
+    }
+
+    /// The connection speaks HTTP/2: its bytes tell nothing of heads, which hyper bounds itself.
+    pub(super) fn is_multiplexed(&self) {
+        self.multiplexed.store(true, Relaxed);
+        self.head_since.store(0, Relaxed);
     }
 
     fn now(&self) -> u64 {
@@ -54,6 +68,7 @@ impl Activity {
     pub(super) fn begin(&self) -> bool {
         self.in_flight.store(self.in_flight.load(Relaxed) + 1, Relaxed);
         self.head_since.store(0, Relaxed);
+        self.has_bytes.store(false, Relaxed);
         self.has_length.swap(false, Relaxed)
     }
 
@@ -63,13 +78,23 @@ impl Activity {
         self.idle_since.store(self.now(), Relaxed);
     }
 
+    /// Whether an answer of hyper's own was kept back, so that a better one can be given.
+    pub(super) fn has_kept_back(&self) -> bool {
+        self.kept_back.load(Relaxed)
+    }
+
     /// Whether a head has begun and is not complete.
     pub(super) fn is_in_head(&self) -> bool {
         self.head_since.load(Relaxed) > 0 && self.in_flight.load(Relaxed) == 0
     }
 
-    /// When the connection is to be closed if nothing happens.
-    pub(super) fn deadline(&self, limits: &Limits) -> Option<Instant> {
+    /// Whether bytes of a head came, and no request was seen of them.
+    pub(super) fn has_part_of_head(&self) -> bool {
+        self.is_in_head() && self.has_bytes.load(Relaxed)
+    }
+
+    /// When the connection is to be closed if nothing happens. `stopping`: since when the gateway stops.
+    pub(super) fn deadline(&self, limits: &Limits, stopping: Option<Instant>) -> Option<Instant> {
         let at = |since: u64, limit: Duration| Some(self.epoch + Duration::from_millis(since) + limit);
         let blocked = self.blocked_since.load(Relaxed);
         let head = self.head_since.load(Relaxed);
@@ -77,10 +102,12 @@ impl Activity {
             at(blocked, limits.stream_idle)
         } else if self.in_flight.load(Relaxed) > 0 {
             None
-        } else if head > 0 {
+        } else if head > 0 && (stopping.is_none() || self.has_bytes.load(Relaxed)) {
             at(head, limits.head)
         } else {
-            at(self.idle_since.load(Relaxed), limits.client_idle)
+            let idle_since = self.epoch + Duration::from_millis(self.idle_since.load(Relaxed));
+            let idle = idle_since + limits.client_idle;
+            Some(stopping.map_or(idle, |since| idle.min(since.max(idle_since) + limits.last_call)))
         }
     }
 }
@@ -105,9 +132,10 @@ impl<S> Watched<S> {
 
     fn saw(&mut self, bytes: &[u8]) {
         let activity = &self.activity;
-        if bytes.is_empty() || activity.in_flight.load(Relaxed) > 0 {
+        if bytes.is_empty() || activity.multiplexed.load(Relaxed) || activity.in_flight.load(Relaxed) > 0 {
             return;
         }
+        activity.has_bytes.store(true, Relaxed);
         if activity.head_since.load(Relaxed) == 0 {
             activity.head_since.store(activity.now() + 1, Relaxed);
             self.scan = Scan::default();
@@ -183,6 +211,34 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
+/// What hyper writes when it cannot read a head: a status, and nothing that says whose request it was or why.
+fn is_bare_refusal(written: &[u8]) -> bool {
+    let status = [&b"HTTP/1.1 400 "[..], b"HTTP/1.1 414 ", b"HTTP/1.1 431 "].iter().any(|s| written.starts_with(s));
+    let has = |field: &[u8]| written.windows(field.len()).any(|window| window == field);
+    status
+        && written.len() < 160
+        && written.ends_with(b"\r\n\r\n")
+        && has(b"content-length: 0\r\n")
+        && has(b"connection: close\r\n")
+}
+
+impl<S> Watched<S> {
+    /// Whether `written` is hyper's answer to a head that it cannot read. Nothing else is written while a head is incomplete
+    /// and no request is under way but the end of an earlier response, which is not of this form.
+    fn keeps_back(&self, written: &[u8]) -> bool {
+        let keeps = self.activity.is_in_head() && is_bare_refusal(written);
+        if keeps {
+            self.activity.kept_back.store(true, Relaxed);
+        }
+        keeps
+    }
+
+    /// The stream itself.
+    pub(super) fn into_inner(self) -> S {
+        self.inner
+    }
+}
+
 impl<S: AsyncWrite + Unpin> Watched<S> {
     fn note<T>(&self, polled: Poll<T>) -> Poll<T> {
         let blocked = &self.activity.blocked_since;
@@ -198,6 +254,9 @@ impl<S: AsyncWrite + Unpin> Watched<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if self.keeps_back(buf) {
+            return Poll::Ready(Ok(buf.len()));
+        }
         let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
         self.note(polled)
     }
@@ -207,6 +266,11 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let [only] = bufs
+            && self.keeps_back(only)
+        {
+            return Poll::Ready(Ok(only.len()));
+        }
         let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
         self.note(polled)
     }
@@ -221,6 +285,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.activity.has_kept_back() {
+            // The answer in the place of the one that was kept back comes first.
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.inner).poll_shutdown(cx)
     }
 }

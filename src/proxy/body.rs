@@ -52,6 +52,20 @@ impl Silence {
     }
 }
 
+/// How far the content of a request is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// More of it comes.
+    #[default]
+    Flows,
+    /// It was read to its end.
+    Ended,
+    /// It breaks the rules of its framing, or the client has gone.
+    Broken,
+    /// Nothing of it came for too long.
+    Stalled,
+}
+
 /// The content of a request, on its way to the backend.
 pub(super) enum RequestBody {
     /// None.
@@ -64,18 +78,23 @@ pub(super) struct FromClient {
     incoming: Incoming,
     silence: Silence,
     bytes: Rc<Cell<u64>>,
-    ended: Rc<Cell<bool>>,
+    progress: Rc<Cell<Progress>>,
 }
 
 impl RequestBody {
-    /// The content `incoming`; `bytes` counts it, `ended` tells when it has been read to its end.
-    pub(super) fn new(incoming: Incoming, idle: Duration, bytes: &Rc<Cell<u64>>, ended: &Rc<Cell<bool>>) -> Self {
+    /// The content `incoming`; `bytes` counts it, `progress` tells how far it is.
+    pub(super) fn new(
+        incoming: Incoming,
+        idle: Duration,
+        bytes: &Rc<Cell<u64>>,
+        progress: &Rc<Cell<Progress>>,
+    ) -> Self {
         if incoming.is_end_stream() {
-            ended.set(true);
+            progress.set(Progress::Ended);
             return Self::Empty;
         }
-        let (bytes, ended) = (bytes.clone(), ended.clone());
-        Self::Streamed(Box::new(FromClient { incoming, silence: Silence::new(idle), bytes, ended }))
+        let (bytes, progress) = (bytes.clone(), progress.clone());
+        Self::Streamed(Box::new(FromClient { incoming, silence: Silence::new(idle), bytes, progress }))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -93,7 +112,10 @@ impl Body for RequestBody {
             Self::Streamed(body) => body,
         };
         match Pin::new(&mut body.incoming).poll_frame(cx) {
-            Poll::Pending => body.silence.poll(cx).map(|error| Some(Err(error))),
+            Poll::Pending => body.silence.poll(cx).map(|error| {
+                body.progress.set(Progress::Stalled);
+                Some(Err(error))
+            }),
             Poll::Ready(frame) => {
                 body.silence.broken();
                 if let Some(Ok(frame)) = &frame
@@ -101,8 +123,10 @@ impl Body for RequestBody {
                 {
                     body.bytes.set(body.bytes.get() + data.len() as u64);
                 }
-                if frame.is_none() || body.incoming.is_end_stream() {
-                    body.ended.set(true);
+                if matches!(frame, Some(Err(_))) {
+                    body.progress.set(Progress::Broken);
+                } else if frame.is_none() || body.incoming.is_end_stream() {
+                    body.progress.set(Progress::Ended);
                 }
                 Poll::Ready(frame.map(|frame| frame.map_err(BodyError::from)))
             }
@@ -139,7 +163,7 @@ pub(super) struct FromBackend {
     silence: Silence,
     /// The connection, until the content has ended and it can be given back.
     lease: Option<Lease<RequestBody>>,
-    request_ended: Rc<Cell<bool>>,
+    request_content: Rc<Cell<Progress>>,
     record: Box<Record>,
 }
 
@@ -148,7 +172,7 @@ impl FromBackend {
         self.record.completed();
         // While the request's content still flows the connection is of no use to others; dropped, it closes.
         if let Some(lease) = self.lease.take()
-            && self.request_ended.get()
+            && self.request_content.get() == Progress::Ended
         {
             lease.give_back();
         }
@@ -176,10 +200,10 @@ impl ResponseBody {
         incoming: Incoming,
         idle: Duration,
         lease: Option<Lease<RequestBody>>,
-        request_ended: Rc<Cell<bool>>,
+        request_content: Rc<Cell<Progress>>,
         record: Box<Record>,
     ) -> Self {
-        let mut body = FromBackend { incoming, silence: Silence::new(idle), lease, request_ended, record };
+        let mut body = FromBackend { incoming, silence: Silence::new(idle), lease, request_content, record };
         if body.incoming.is_end_stream() {
             body.end();
         }

@@ -3,6 +3,7 @@
 use super::activity::{Activity, Watched};
 use super::forward;
 use super::record;
+use super::unread;
 use super::worker::{ConnectionGuard, Worker};
 use crate::upstream::LocalExecutor;
 use http::{HeaderValue, Request};
@@ -18,7 +19,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 /// The client's side of a connection: what each of its requests needs to know.
@@ -50,9 +51,14 @@ pub(super) async fn serve(guard: ConnectionGuard, stream: TcpStream, peer: Socke
 async fn serve_plain(guard: &ConnectionGuard, mut stream: TcpStream, peer: SocketAddr, port: u16) {
     let worker = guard.worker();
     let deadline = Instant::now() + worker.limits.head;
+    // When the gateway stops, a request may be on its way already.
+    let last_call = async {
+        worker.stopped().await;
+        sleep(worker.limits.last_call).await;
+    };
     let told = tokio::select! {
         told = timeout_at(deadline, first_bytes(&mut stream)) => told,
-        () = worker.stopped() => return,
+        () = last_call => return,
     };
     let Ok(Some((first, is_http2))) = told else { return };
     let client = Client::new(worker, peer, port, None);
@@ -108,6 +114,7 @@ where
     let service = service_fn(move |request: Request<Incoming>| forward::handle(served.clone(), request));
     let limits = &client.worker.limits;
     if is_http2 {
+        client.activity.is_multiplexed();
         let mut builder = http2::Builder::new(LocalExecutor);
         builder
             .timer(TokioTimer::new())
@@ -121,8 +128,10 @@ where
             .keep_alive_interval(limits.http2_ping)
             .keep_alive_timeout(limits.head)
             .enable_connect_protocol();
-        let connection = builder.serve_connection(io, service);
-        drive(&client, connection, |connection| connection.graceful_shutdown()).await;
+        let mut connection = pin!(builder.serve_connection(io, service));
+        // GOAWAY in two steps: what the client has sent before it saw the first one is served.
+        let end = drive(&client, connection.as_mut(), |connection| connection.graceful_shutdown()).await;
+        record::connection_ended(&client, &end);
     } else {
         let mut builder = http1::Builder::new();
         // Deadlines of heads and of idle connections are kept here, by one timer that is rarely touched.
@@ -131,32 +140,50 @@ where
             .header_read_timeout(None)
             .max_buf_size(limits.head_bytes.max(8192))
             .max_header_size(limits.head_bytes);
-        let connection = builder.serve_connection(io, service).with_upgrades();
-        drive(&client, connection, |connection| connection.graceful_shutdown()).await;
+        let mut connection = builder.serve_connection(io, service).with_upgrades();
+        // A stopping gateway says `Connection: close` in its next response, and closes idle connections a little later: a
+        // request that is on its way while the connection closes would be lost.
+        let end = drive(&client, Pin::new(&mut connection), |_| {}).await;
+        if let Some(refusal) = record::connection_ended(&client, &end)
+            && let Some(parts) = connection.into_parts()
+        {
+            Box::pin(unread::answer(&client, &refusal, parts.io.into_inner().into_inner())).await;
+        }
     }
 }
 
+/// How a connection ended.
+pub(super) enum End {
+    /// As both sides wanted.
+    Done,
+    /// By an error.
+    Broken(hyper::Error),
+    /// Its time was over.
+    Expired,
+}
+
 /// Polls the connection until it ends, is idle for too long, or the gateway stops.
-async fn drive<C>(client: &Rc<Client>, connection: C, wind_down: impl Fn(Pin<&mut C>))
+async fn drive<C>(client: &Client, mut connection: Pin<&mut C>, wind_down: impl Fn(Pin<&mut C>)) -> End
 where
     C: Future<Output = hyper::Result<()>>,
 {
     let worker = &client.worker;
-    let mut connection = pin!(connection);
     let mut stopped = pin!(worker.stopped());
     let mut timer = pin!(sleep_until(Instant::now() + worker.limits.head));
-    let mut is_stopping = false;
-    let ended = poll_fn(|cx| {
+    let mut stopping = None;
+    poll_fn(|cx| {
         loop {
-            if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
-                return Poll::Ready(Some(ended));
+            match connection.as_mut().poll(cx) {
+                Poll::Ready(Ok(())) => return Poll::Ready(End::Done),
+                Poll::Ready(Err(error)) => return Poll::Ready(End::Broken(error)),
+                Poll::Pending => {}
             }
-            if !is_stopping && stopped.as_mut().poll(cx).is_ready() {
-                is_stopping = true;
+            if stopping.is_none() && stopped.as_mut().poll(cx).is_ready() {
+                stopping = Some(Instant::now());
                 wind_down(connection.as_mut());
                 continue;
             }
-            let deadline = client.activity.deadline(&worker.limits);
+            let deadline = client.activity.deadline(&worker.limits, stopping);
             if let Some(deadline) = deadline
                 && deadline < timer.deadline()
             {
@@ -168,18 +195,13 @@ where
             // It fired: either the connection's time is over, or it is due again only later.
             let now = Instant::now();
             match deadline {
-                Some(deadline) if deadline <= now => return Poll::Ready(None),
+                Some(deadline) if deadline <= now => return Poll::Ready(End::Expired),
                 Some(deadline) => timer.as_mut().reset(deadline),
                 None => timer.as_mut().reset(now + worker.limits.head),
             }
         }
     })
-    .await;
-    match ended {
-        Some(Ok(())) => {}
-        Some(Err(error)) => record::broken_connection(client, &error),
-        None => record::expired_connection(client),
-    }
+    .await
 }
 
 impl Client {

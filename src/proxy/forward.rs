@@ -1,6 +1,6 @@
 //! Forwards a request: route it, have it sent, answer.
 
-use super::body::{RequestBody, ResponseBody};
+use super::body::{Progress, RequestBody, ResponseBody};
 use super::connection::Client;
 use super::fields;
 use super::record::Record;
@@ -13,7 +13,6 @@ use super::worker::Worker;
 use crate::routing::{Match, RequestView, Rule};
 use http::{Method, Request, Response, StatusCode, Uri, Version, request::Parts};
 use hyper::body::Incoming;
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -41,11 +40,11 @@ pub(super) async fn handle(
     fields::to_backend(&mut parts.headers, &checked, &client, &record.request_id);
     let limits = &client.worker.limits;
     let idle = rule.timeouts.idle.unwrap_or(limits.stream_idle);
-    let ended = Rc::new(Cell::new(false));
+    let content = record.content.clone();
     if let Some(upgrade) = checked.upgrade {
         // An upgrade has no content of its own; what the client sends before the backend agrees stays unread.
         drop(incoming);
-        ended.set(true);
+        content.set(Progress::Ended);
         let outgoing = outgoing(parts, RequestBody::Empty);
         let upgrading = upgrade::forward(record, outgoing, &rule, upgrade, on_upgrade);
         return Ok(Box::pin(upgrading)
@@ -53,9 +52,9 @@ pub(super) async fn handle(
             .unwrap_or_else(|(refusal, record)| respond::refuse(&refusal, html, record)));
     }
     drop(on_upgrade);
-    let body = RequestBody::new(incoming, idle, &record.bytes_in, &ended);
+    let body = RequestBody::new(incoming, idle, &record.bytes_in, &content);
     match send(&client.worker, &rule, outgoing(parts, body), &mut record).await {
-        Ok((response, lease)) => Ok(respond::forward(response, lease, idle, ended, record)),
+        Ok((response, lease)) => Ok(respond::forward(response, lease, idle, content, record)),
         Err(refusal) => {
             let refusal = explain(&client.worker, &rule, refusal);
             Ok(respond::refuse(&refusal, html, record))

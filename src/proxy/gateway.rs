@@ -21,6 +21,8 @@ pub struct GatewayConfig {
     pub https: Option<SocketAddr>,
     /// Worker threads; 0: one per core.
     pub workers: usize,
+    /// Whether another gateway of the same user may have the same ports, so that one can take over from the other.
+    pub share_port: bool,
     /// Bounds.
     pub limits: Limits,
 }
@@ -96,7 +98,7 @@ pub fn bind(
     }
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let workers = if config.workers == 0 { cores() } else { config.workers };
-    let (addresses, sockets) = listener::bind(config.http, config.https, workers)?;
+    let (addresses, sockets) = listener::bind(config.http, config.https, workers, config.share_port)?;
     let settings = Settings { workers, limits: config.limits, table, tls: tls.map(with_protocols), log };
     Ok(Bound { addresses, sockets, settings })
 }
@@ -144,8 +146,8 @@ impl Running {
         &self.addresses
     }
 
-    /// Stops accepting, tells clients to go (GOAWAY, `Connection: close`), waits for what is under way up to `grace`,
-    /// then closes what is left. All threads have ended when it returns.
+    /// Stops accepting, serves what was accepted, tells clients to go (GOAWAY, `Connection: close`), waits for what is under
+    /// way up to `grace`, then closes what is left. All threads have ended when it returns.
     pub async fn shutdown(self, grace: Duration) -> Result<(), ProxyError> {
         self.stop.send_replace(Some(grace));
         let mut panicked = 0;

@@ -13,6 +13,8 @@ pub struct Limits {
     pub handshake: Duration,
     /// Until a client's idle connection is closed.
     pub client_idle: Duration,
+    /// Until it is closed when the gateway stops: a request may be on its way.
+    pub last_call: Duration,
     /// Until an idle connection to an endpoint is closed.
     pub upstream_idle: Duration,
     /// Idle connections kept per endpoint and worker.
@@ -57,6 +59,7 @@ impl Default for Limits {
             head: seconds(10),
             handshake: seconds(10),
             client_idle: seconds(75),
+            last_call: seconds(1),
             upstream_idle: seconds(60),
             idle_per_endpoint: 256,
             connect: seconds(2),

@@ -4,6 +4,7 @@ use super::gateway::{Addresses, ProxyError};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::pin::pin;
 use std::time::Duration;
 use tokio::net::TcpStream;
 
@@ -22,9 +23,10 @@ pub(super) fn bind(
     http: Option<SocketAddr>,
     https: Option<SocketAddr>,
     workers: usize,
+    share_port: bool,
 ) -> Result<(Addresses, Vec<Sockets>), ProxyError> {
-    let (http, plain) = shared(http, workers, "--http")?;
-    let (https, secure) = shared(https, workers, "--https")?;
+    let (http, plain) = shared(http, workers, share_port, "--http")?;
+    let (https, secure) = shared(https, workers, share_port, "--https")?;
     let (mut plain, mut secure) = (plain.into_iter(), secure.into_iter());
     let sockets = (0..workers).map(|_| Sockets { http: plain.next(), https: secure.next() }).collect();
     Ok((Addresses { http, https }, sockets))
@@ -34,6 +36,7 @@ pub(super) fn bind(
 fn shared(
     address: Option<SocketAddr>,
     workers: usize,
+    share_port: bool,
     flag: &'static str,
 ) -> Result<(Option<SocketAddr>, Vec<TcpListener>), ProxyError> {
     let Some(address) = address else { return Ok((None, Vec::new())) };
@@ -41,7 +44,7 @@ fn shared(
         io::ErrorKind::AddrInUse => ProxyError::AddressInUse { address, flag },
         _ => ProxyError::Bind { address, flag, source },
     };
-    if address.port() != 0 {
+    if address.port() != 0 && !share_port {
         // A second gateway of the same user would silently share the port: SO_REUSEPORT asks for just that.
         drop(socket(address, false).map_err(failure)?);
     }
@@ -64,11 +67,21 @@ fn socket(address: SocketAddr, share: bool) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts for ever and gives each connection to `serve`.
-pub(super) async fn accept(listener: tokio::net::TcpListener, serve: impl Fn(TcpStream, SocketAddr)) {
+/// Accepts until `stopped` ends, and then what the system has accepted already: a connection that is closed unseen is a
+/// request that is lost.
+pub(super) async fn accept(
+    listener: tokio::net::TcpListener,
+    stopped: impl Future<Output = ()>,
+    serve: impl Fn(TcpStream, SocketAddr),
+) {
+    let mut stopped = pin!(stopped);
     let mut pause = Duration::from_millis(5);
     loop {
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopped.as_mut() => break,
+        };
+        match accepted {
             Ok((stream, peer)) => {
                 pause = Duration::from_millis(5);
                 if let Err(error) = stream.set_nodelay(true) {
@@ -85,4 +98,34 @@ pub(super) async fn accept(listener: tokio::net::TcpListener, serve: impl Fn(Tcp
             }
         }
     }
+    if let Err(error) = empty(listener, &serve) {
+        tracing::warn!(%error, "connections that waited to be accepted may be lost");
+    }
 }
+
+/// Serves what waits to be accepted, and closes the socket.
+fn empty(listener: tokio::net::TcpListener, serve: &impl Fn(TcpStream, SocketAddr)) -> io::Result<()> {
+    let listener = listener.into_std()?;
+    // From here on nobody new gets in line: what asks for a connection is dropped, and asked again after a second by the
+    // client's system. Another process that shares the port takes it then; without this one more would always come between
+    // the last look and the end.
+    let drop_all = [socket2::SockFilter::new(BPF_RETURN, 0, 0, 0)];
+    if let Err(error) = socket2::SockRef::from(&listener).attach_filter(&drop_all) {
+        tracing::debug!(%error, "new connections cannot be held off");
+    }
+    loop {
+        match listener.accept() {
+            Ok((stream, peer)) => {
+                stream.set_nonblocking(true)?;
+                stream.set_nodelay(true).ok();
+                serve(TcpStream::from_std(stream)?, peer);
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// `BPF_RET | BPF_K` of linux/bpf_common.h: take as many bytes of the packet as the constant says.
+const BPF_RETURN: u16 = 0x06;

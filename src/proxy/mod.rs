@@ -18,6 +18,7 @@ mod refusal;
 mod request;
 mod respond;
 mod send;
+mod unread;
 mod upgrade;
 mod waiting;
 mod worker;

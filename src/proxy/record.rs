@@ -1,6 +1,7 @@
 //! What happened to a request: written when it is over, however it ended.
 
-use super::connection::Client;
+use super::body::Progress;
+use super::connection::{Client, End};
 use super::refusal::{BadRequest, Refusal};
 use crate::routing::{Endpoint, Rule};
 use crate::telemetry::access_log::Entry;
@@ -28,6 +29,8 @@ pub(super) struct Record {
     environment: Option<String>,
     pub(super) retries: u32,
     pub(super) bytes_in: Rc<Cell<u64>>,
+    /// How far the request's content is.
+    pub(super) content: Rc<Cell<Progress>>,
     pub(super) bytes_out: u64,
     pub(super) connect: Option<Duration>,
     head: Option<Duration>,
@@ -55,6 +58,7 @@ impl Record {
             environment: None,
             retries: 0,
             bytes_in: Rc::default(),
+            content: Rc::default(),
             bytes_out: 0,
             connect: None,
             head: None,
@@ -156,35 +160,48 @@ fn protocol(version: Version) -> &'static str {
     }
 }
 
-/// hyper gave a connection up. When a head was the reason it has answered, and no request was seen.
-pub(super) fn broken_connection(client: &Rc<Client>, error: &hyper::Error) {
-    if !error.is_parse() {
-        tracing::debug!(peer = %client.peer, %error, "a connection ended");
-        return;
+/// A connection ended. Gives what is to be answered, where a head was the reason, and no request was seen of it.
+pub(super) fn connection_ended(client: &Client, end: &End) -> Option<Refusal> {
+    match end {
+        End::Done => None,
+        End::Broken(error) if error.is_parse() && client.activity.has_kept_back() => Some(unreadable(error)),
+        End::Broken(error) => {
+            if error.is_parse() {
+                // The rest of a pipelined read: hyper's own answer is out already.
+                let refusal = unreadable(error);
+                unseen_request(client, &refusal, "", Some(refusal.status()));
+            }
+            tracing::debug!(peer = %client.peer, %error, "a connection ended");
+            None
+        }
+        End::Expired if client.activity.has_part_of_head() => Some(Refusal::HeadTimeout),
+        End::Expired => {
+            if client.activity.is_in_head() {
+                unseen_request(client, &Refusal::HeadTimeout, "", None);
+            }
+            None
+        }
     }
-    let refusal = if error.is_parse_too_large() {
+}
+
+fn unreadable(error: &hyper::Error) -> Refusal {
+    if error.is_parse_too_large() {
         Refusal::HeadTooLarge
     } else if error.to_string().contains("URI too long") {
         Refusal::TargetTooLong
     } else {
         Refusal::BadRequest(BadRequest::Malformed)
-    };
-    unseen_request(client, &refusal, Some(refusal.status()));
-}
-
-/// A connection's time was over.
-pub(super) fn expired_connection(client: &Rc<Client>) {
-    if client.activity.is_in_head() {
-        unseen_request(client, &Refusal::HeadTimeout, None);
     }
 }
 
-fn unseen_request(client: &Rc<Client>, refusal: &Refusal, status: Option<StatusCode>) {
+/// Counts and logs a request of which no head was read. `status`: what was answered, if anything.
+pub(super) fn unseen_request(client: &Client, refusal: &Refusal, request_id: &str, status: Option<StatusCode>) {
     let metrics = &client.worker.metrics;
     metrics.refusal(refusal.code()).increment(1);
     metrics.http1.of(status.map(|status| status.as_u16())).increment(1);
     client.worker.log.borrow_mut().write(&Entry {
         time: jiff::Timestamp::now().to_string(),
+        request_id,
         client: client.peer.to_string(),
         tls: client.tls,
         status: status.map(|status| status.as_u16()),

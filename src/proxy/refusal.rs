@@ -59,8 +59,10 @@ pub enum Refusal {
     HeadTooLarge,
     /// The target is longer than allowed. Told by hyper; here for the access log.
     TargetTooLong,
-    /// The head did not come in time; the connection was closed without an answer.
+    /// The head did not come in time.
     HeadTimeout,
+    /// Nothing of the request's content came for too long.
+    ContentTimeout,
 }
 
 /// What is wrong with a request.
@@ -86,6 +88,8 @@ pub enum BadRequest {
     StrayUpgrade,
     /// An underscore in a field's name.
     Underscore,
+    /// The content breaks the rules of its framing.
+    Content,
 }
 
 /// Whether a failed attempt may be made again.
@@ -119,7 +123,7 @@ impl Refusal {
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
-            Self::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::HeadTimeout | Self::ContentTimeout => StatusCode::REQUEST_TIMEOUT,
         }
     }
 
@@ -139,9 +143,12 @@ impl Refusal {
             Self::UpstreamReset { .. } => "connection_terminated",
             Self::UpstreamProtocol => "http_protocol_error",
             Self::Misdirected => "http_request_denied",
-            Self::BadRequest(_) | Self::Connect | Self::HeadTooLarge | Self::TargetTooLong | Self::HeadTimeout => {
-                "http_request_error"
-            }
+            Self::BadRequest(_)
+            | Self::Connect
+            | Self::HeadTooLarge
+            | Self::TargetTooLong
+            | Self::HeadTimeout
+            | Self::ContentTimeout => "http_request_error",
         }
     }
 
@@ -169,6 +176,7 @@ impl Refusal {
             Self::HeadTooLarge => "HeadTooLarge",
             Self::TargetTooLong => "TargetTooLong",
             Self::HeadTimeout => "HeadTimeout",
+            Self::ContentTimeout => "ContentTimeout",
         }
     }
 
@@ -195,7 +203,7 @@ impl Refusal {
             Self::Misdirected => "Wrong connection for this host",
             Self::HeadTooLarge => "The request's fields are too large",
             Self::TargetTooLong => "The request's target is too long",
-            Self::HeadTimeout => "The request did not come in time",
+            Self::HeadTimeout | Self::ContentTimeout => "The request did not come in time",
         }
     }
 
@@ -233,6 +241,7 @@ impl Refusal {
             Self::HeadTooLarge => "At most 64 KiB and 100 fields are taken.".into(),
             Self::TargetTooLong => "The target of the request is too long.".into(),
             Self::HeadTimeout => "The head of a request must be complete within the deadline.".into(),
+            Self::ContentTimeout => "The content of the request stopped coming.".into(),
         }
     }
 
@@ -258,7 +267,8 @@ impl Refusal {
             | Self::Misdirected
             | Self::HeadTooLarge
             | Self::TargetTooLong
-            | Self::HeadTimeout => Retry::Never,
+            | Self::HeadTimeout
+            | Self::ContentTimeout => Retry::Never,
         }
     }
 
@@ -284,7 +294,8 @@ impl Refusal {
             | Self::Misdirected
             | Self::HeadTooLarge
             | Self::TargetTooLong
-            | Self::HeadTimeout => tracing::Level::DEBUG,
+            | Self::HeadTimeout
+            | Self::ContentTimeout => tracing::Level::DEBUG,
         }
     }
 
@@ -311,7 +322,8 @@ impl Refusal {
             | Self::Misdirected
             | Self::HeadTooLarge
             | Self::TargetTooLong
-            | Self::HeadTimeout => false,
+            | Self::HeadTimeout
+            | Self::ContentTimeout => false,
         }
     }
 
@@ -325,7 +337,7 @@ impl Refusal {
 
     /// Whether the connection must close: what follows on it cannot be trusted to be a request.
     pub fn closes(&self) -> bool {
-        matches!(self, Self::BadRequest(_) | Self::Connect)
+        matches!(self, Self::BadRequest(_) | Self::Connect | Self::ContentTimeout)
     }
 
     /// The environment it is about.
@@ -355,6 +367,7 @@ impl BadRequest {
             Self::TwoLengths => "A request has either Content-Length or Transfer-Encoding, not both.",
             Self::TransferCoding => "The only transfer coding that is taken is chunked, once.",
             Self::StrayUpgrade => "An Upgrade field needs Connection: upgrade.",
+            Self::Content => "The content of the request cannot be read: its chunks or its length are wrong.",
             Self::Underscore => "Field names with underscores are refused; use hyphens.",
         }
     }

@@ -1,6 +1,6 @@
 //! Makes responses: a backend's for the client, and the gateway's own from a refusal. The one place that does.
 
-use super::body::{RequestBody, ResponseBody};
+use super::body::{Progress, RequestBody, ResponseBody};
 use super::fields;
 use super::forward::{RESPONSE_VERSION, is_unasked_switch};
 use super::pages;
@@ -21,13 +21,13 @@ pub(super) fn forward(
     response: Response<Incoming>,
     lease: Lease<RequestBody>,
     idle: Duration,
-    request_ended: Rc<Cell<bool>>,
+    request_content: Rc<Cell<Progress>>,
     record: Box<Record>,
 ) -> Response<ResponseBody> {
     if is_unasked_switch(&response) {
         return refuse(&Refusal::UpstreamProtocol, false, record);
     }
-    streamed(response, Some(lease), idle, request_ended, record)
+    streamed(response, Some(lease), idle, request_content, record)
 }
 
 /// Sends a response on whose connection must not be used again.
@@ -36,14 +36,14 @@ pub(super) fn forward_and_close(
     idle: Duration,
     record: Box<Record>,
 ) -> Response<ResponseBody> {
-    streamed(response, None, idle, Rc::new(Cell::new(true)), record)
+    streamed(response, None, idle, Rc::new(Cell::new(Progress::Ended)), record)
 }
 
 fn streamed(
     response: Response<Incoming>,
     lease: Option<Lease<RequestBody>>,
     idle: Duration,
-    request_ended: Rc<Cell<bool>>,
+    request_content: Rc<Cell<Progress>>,
     mut record: Box<Record>,
 ) -> Response<ResponseBody> {
     let (mut parts, incoming) = response.into_parts();
@@ -53,7 +53,7 @@ fn streamed(
     if record.version() < Version::HTTP_2 && record.client().worker.is_stopping() {
         parts.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    Response::from_parts(parts, ResponseBody::streamed(incoming, idle, lease, request_ended, record))
+    Response::from_parts(parts, ResponseBody::streamed(incoming, idle, lease, request_content, record))
 }
 
 /// Whether the client would rather see a page.
@@ -99,6 +99,31 @@ pub(super) fn refuse(refusal: &Refusal, html: bool, mut record: Box<Record>) -> 
     *response.status_mut() = refusal.status();
     *response.headers_mut() = headers;
     response
+}
+
+/// The answer to a request whose head was not read, as it goes over the wire: nobody knows what the client would rather see,
+/// so it is a problem.
+pub(super) fn unread(refusal: &Refusal, request_id: &str) -> Vec<u8> {
+    let detail = refusal.detail();
+    let (status, proxy_status) = (refusal.status(), proxy_status(refusal, &detail));
+    let reason = status.canonical_reason().unwrap_or("Error");
+    let problem = serde_json::json!({
+        "type": format!("urn:doorstep:problem:{}", refusal.code()),
+        "title": refusal.title(),
+        "status": status.as_u16(),
+        "detail": detail,
+        "code": refusal.code(),
+        "requestId": request_id,
+    });
+    let content = format!("{problem}\n");
+    let length = content.len();
+    format!(
+        "HTTP/1.1 {} {reason}\r\ncontent-type: application/problem+json\r\ncache-control: no-store\r\n\
+         x-content-type-options: nosniff\r\nx-request-id: {request_id}\r\nproxy-status: {proxy_status}\r\n\
+         connection: close\r\ncontent-length: {length}\r\n\r\n{content}",
+        status.as_u16()
+    )
+    .into_bytes()
 }
 
 /// The Proxy-Status field (RFC 9209). Its `details` is a string of RFC 8941: printable ASCII, quotes escaped.

@@ -1,8 +1,8 @@
 //! Sends a request to an endpoint, and to another one where that is safe.
 
-use super::body::RequestBody;
+use super::body::{Progress, RequestBody};
 use super::record::Record;
-use super::refusal::{Refusal, Retry};
+use super::refusal::{BadRequest, Refusal, Retry};
 use super::waiting::{self, Turn};
 use super::worker::Worker;
 use crate::routing::{Cluster, Endpoint, Load, Protocol, RetryGuard, Rule};
@@ -165,6 +165,13 @@ impl Way<'_> {
             Ok(Ok(answer)) => {
                 endpoint.load.succeeded();
                 Ok(answer)
+            }
+            // The client's fault: neither the endpoint nor its other connections have anything to do with it.
+            Ok(Err(_)) if record.content.get() == Progress::Broken => {
+                Err(Failure { refusal: Refusal::BadRequest(BadRequest::Content), unsent: None })
+            }
+            Ok(Err(_)) if record.content.get() == Progress::Stalled => {
+                Err(Failure { refusal: Refusal::ContentTimeout, unsent: None })
             }
             Ok(Err(failure)) => {
                 // Its other idle connections are as dead as this one, most likely: the next attempt makes a new one.

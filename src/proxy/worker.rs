@@ -79,7 +79,10 @@ async fn serve(worker: &Rc<Worker>, sockets: Sockets, tls: Option<Arc<rustls::Se
         Ok(grace) => grace.unwrap_or_default(),
         Err(_) => Duration::ZERO,
     };
-    tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    for task in tasks {
+        // Each ends by itself, once nobody waits to be accepted.
+        drop(task.await);
+    }
     if tokio::time::timeout(grace, worker.drain()).await.is_err() {
         tracing::warn!(connections = worker.connections.get(), "connections were closed as the grace was over");
     }
@@ -96,7 +99,7 @@ async fn open(worker: Rc<Worker>, socket: TcpListener, tls: Option<TlsAcceptor>)
             return;
         }
     };
-    listener::accept(listener, |stream, peer| match worker.enter() {
+    listener::accept(listener, worker.stopped(), |stream, peer| match worker.enter() {
         Some(guard) => {
             let serving = connection::serve(guard, stream, peer, tls.clone());
             drop(tokio::task::spawn_local(serving));

@@ -51,8 +51,26 @@ pub(super) async fn connect(address: SocketAddr, deadline: Duration) -> Result<T
         Ok(Ok(stream)) => {
             // Without it small requests wait for the peer's delayed acknowledgement.
             stream.set_nodelay(true).map_err(|source| failure(address, source))?;
+            notice_death(&stream);
             Ok(stream)
         }
+    }
+}
+
+/// A node that is gone closes nothing: what was sent to it is never acknowledged, and what was waited for never comes. The
+/// system finds out and breaks the connection, so that a request that may be repeated goes elsewhere long before its own
+/// deadline. A process that takes its time to answer is not affected: its node acknowledges for it. One that does not read a
+/// large upload for so long is, which is why the time is no shorter (tcp(7), `TCP_USER_TIMEOUT`).
+const UNACKNOWLEDGED: Duration = Duration::from_secs(30);
+const FIRST_PROBE: Duration = Duration::from_secs(10);
+const NEXT_PROBE: Duration = Duration::from_secs(5);
+
+fn notice_death(stream: &TcpStream) {
+    let socket = socket2::SockRef::from(stream);
+    let probes = socket2::TcpKeepalive::new().with_time(FIRST_PROBE).with_interval(NEXT_PROBE);
+    let set = socket.set_tcp_keepalive(&probes).and_then(|()| socket.set_tcp_user_timeout(Some(UNACKNOWLEDGED)));
+    if let Err(error) = set {
+        tracing::debug!(%error, "the death of an endpoint's node will be noticed late");
     }
 }
 

@@ -9,6 +9,26 @@ pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// The sets of values that are looked at.
+pub const SETS: &[&[&str]] = &[
+    &[],
+    &["gateway.kind=DaemonSet"],
+    &["namespaced=true", "namespace=environments"],
+    &[
+        "serviceMonitor.enabled=true",
+        "grafana.enabled=true",
+        "networkPolicy.monitoringFrom[0].namespaceSelector.matchLabels.a=b",
+    ],
+    &["gateway.autoscaling.enabled=true", "gateway.service.externalTrafficPolicy=Local"],
+    &["manager.enabled=false", "crds.install=false", "ingressClass.create=false"],
+    &[
+        "createNamespaces=true",
+        "namespace=environments",
+        "image.pullSecrets={registry}",
+        "manager.token.existingSecret=own",
+    ],
+];
+
 /// The chart.
 pub fn chart() -> PathBuf {
     root().join("deploy/chart")

@@ -1,7 +1,6 @@
 //! The pods of the chart: what the restricted profile wants, and what `doorstep` itself takes.
 
-use super::helm::{find, name, template, workloads};
-use super::rendered::SETS;
+use super::helm::{SETS, find, name, template, workloads};
 use serde_json::{Value, json};
 use std::process::Command;
 

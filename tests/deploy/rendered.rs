@@ -1,6 +1,6 @@
 //! What the chart makes of some sets of values.
 
-use super::helm::{find, name, objects, root, template, template_text};
+use super::helm::{self, find, name, objects, root, template, template_text};
 use super::values::same;
 use serde_json::Value;
 
@@ -34,7 +34,7 @@ fn the_defaults_make_both_roles_with_what_guards_them() {
 
 #[test]
 fn every_object_says_whose_it_is_and_where() {
-    for sets in SETS {
+    for sets in helm::SETS {
         for object in template(sets) {
             let labels = &object["metadata"]["labels"];
             assert_eq!(labels["app.kubernetes.io/instance"], "doorstep", "{sets:?}: {}", name(&object));
@@ -48,26 +48,6 @@ fn every_object_says_whose_it_is_and_where() {
 
 const CLUSTER_WIDE: [&str; 6] =
     ["CustomResourceDefinition", "IngressClass", "Namespace", "ClusterRole", "ClusterRoleBinding", "EnvironmentClass"];
-
-/// The sets of values that are looked at.
-pub const SETS: &[&[&str]] = &[
-    &[],
-    &["gateway.kind=DaemonSet"],
-    &["namespaced=true", "namespace=environments"],
-    &[
-        "serviceMonitor.enabled=true",
-        "grafana.enabled=true",
-        "networkPolicy.monitoringFrom[0].namespaceSelector.matchLabels.a=b",
-    ],
-    &["gateway.autoscaling.enabled=true", "gateway.service.externalTrafficPolicy=Local"],
-    &["manager.enabled=false", "crds.install=false", "ingressClass.create=false"],
-    &[
-        "createNamespaces=true",
-        "namespace=environments",
-        "image.pullSecrets={registry}",
-        "manager.token.existingSecret=own",
-    ],
-];
 
 #[test]
 fn a_daemon_set_has_the_nodes_ports_and_nothing_that_needs_replicas() {

@@ -2,6 +2,7 @@
 
 use super::{Doorstep, signal};
 use std::io::Read;
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
 /// A running `wrk`; its report says how many requests failed.
@@ -10,7 +11,12 @@ pub struct Wrk(Child);
 impl Wrk {
     /// 64 connections for `seconds` on the page of `host`, whose name is known to the gateway alone.
     pub fn start(doorstep: &Doorstep, host: &str, seconds: u32) -> Self {
-        let (header, url) = (format!("Host: {host}"), format!("http://{}/", doorstep.http));
+        Self::at(doorstep.http, host, seconds)
+    }
+
+    /// The same, of a gateway at `address`.
+    pub fn at(address: SocketAddr, host: &str, seconds: u32) -> Self {
+        let (header, url) = (format!("Host: {host}"), format!("http://{address}/"));
         let child = Command::new("wrk")
             .args(["-t2", "-c64", &format!("-d{seconds}s"), "--timeout", "10s", "-H", &header, &url])
             .stdout(Stdio::piped())

@@ -66,8 +66,13 @@ async fn a_head_that_does_not_end_and_a_client_that_is_silent_are_closed() {
     let short = Duration::from_millis(50);
     let limits = Limits { head: short, client_idle: short, wait: Duration::ZERO, ..Limits::default() };
     let gateway = Gateway::with(&[], complete(routes()), config(limits), None);
-    assert_eq!(gateway.raw(b"GET / HTTP/1.1\r\nHost: a.te").await, "");
-    gateway.record(|record| record["refusal"] == "HeadTimeout").await;
+    for part in ["GE", "GET / HTTP/1.1\r\nHost: a.te", "GET / HTTP/1.1\r\nHost: a.test\r\n"] {
+        let answer = gateway.raw(part.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"code\":\"HeadTimeout\""), "{answer}");
+    }
+    let record = gateway.record(|record| record["refusal"] == "HeadTimeout").await;
+    assert_eq!(record["status"], 408);
+    assert_eq!(gateway.raw(b"").await, "", "who says nothing is told nothing");
     let answer = gateway.raw(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
     gateway.stop().await;

@@ -49,6 +49,55 @@ async fn what_can_be_read_in_two_ways_is_refused() {
     refused(&gateway, &format!("GET / HTTP/1.1\r\nHost: a.test\r\n{many}\r\n"), "431").await;
     let record = gateway.record(|record| record["refusal"] == "HeadTooLarge").await;
     assert_eq!(record["status"], 431);
+    assert_eq!(record["request_id"].as_str().unwrap().len(), 32);
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_head_that_cannot_be_read_is_answered_like_every_other_request() {
+    let gateway = Gateway::new(&[]);
+    for (head, code) in [
+        ("GET / HTTP/1.1\r\nHost: a.test\r\nX: a\0b\r\n\r\n", "BadRequest"),
+        ("GET / HTTP/1.1\r\nHost: a.test\r\nX: a\rb\r\n\r\n", "BadRequest"),
+        ("GET / HTTP/1.1\r\nHost: a.test\r\n: a\r\n\r\n", "BadRequest"),
+        ("GET / HTTP/9.1\r\nHost: a.test\r\n\r\n", "BadRequest"),
+        ("G\x01T / HTTP/1.1\r\nHost: a.test\r\n\r\n", "BadRequest"),
+        ("\x16\x03\x01\x02\x00\x01\x00\x01\r\n\r\n", "BadRequest"),
+        ("GET / HTTP/1.1\r\nHost: a.test\r\nContent-Length: 99999999999999999999\r\n\r\n", "BadRequest"),
+    ] {
+        let answer = gateway.raw(head.as_bytes()).await;
+        assert!(
+            answer.starts_with("HTTP/1.1 400 ") && answer.contains(&format!("\"code\":\"{code}\"")),
+            "{head:?} {answer}"
+        );
+        assert!(answer.contains("\r\nx-request-id: ") && answer.contains("error=http_request_error"), "{answer}");
+        let (_, content) = answer.split_once("\r\n\r\n").unwrap();
+        assert_eq!(serde_json::from_str::<serde_json::Value>(content).unwrap()["status"], 400);
+    }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn content_that_breaks_its_framing_is_the_clients_fault() {
+    let (address, _backend) = mirror().await;
+    let gateway = Gateway::new(&[address]);
+    let smuggled = "GET /smuggled HTTP/1.1\r\nHost: a.test\r\n\r\n";
+    for content in [
+        "FFFFFFFFFFFFFFFFF\r\n",
+        "+3\r\nabc\r\n",
+        "0x3\r\nabc\r\n",
+        "-1\r\n",
+        "3\nabc\n",
+        "3\r\nabcXX",
+        "\r\n",
+        "3;a\nb\r\nabc\r\n",
+    ] {
+        let head = "POST / HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n";
+        refused(&gateway, &format!("{head}{content}0\r\n\r\n{smuggled}"), "400").await;
+    }
+    let record = gateway.record(|record| record["refusal"] == "BadRequest").await;
+    assert_eq!(record["status"], 400);
+    assert!(gateway.cluster.endpoints().all().all(|endpoint| !endpoint.load.is_ejected()), "nobody else is blamed");
     gateway.stop().await;
 }
 

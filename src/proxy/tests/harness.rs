@@ -82,7 +82,7 @@ impl Gateway {
         table.store(snapshot);
         let log = Arc::new(Mutex::new(Vec::new()));
         let local = SocketAddr::from(([127, 0, 0, 1], 0));
-        config.http = Some(local);
+        config.http = Some(config.http.unwrap_or(local));
         config.https = tls.as_ref().map(|_| local);
         config.workers = 1;
         let access_log = AccessLog::new(Sink::Test(log.clone())).unwrap();

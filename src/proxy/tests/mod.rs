@@ -8,4 +8,5 @@ mod h2c;
 mod harness;
 mod protocols;
 mod refusals;
+mod takeover;
 mod waiting;

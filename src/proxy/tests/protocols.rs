@@ -96,6 +96,22 @@ async fn tls_offers_http2_and_binds_the_connection_to_its_host() {
 }
 
 #[tokio::test]
+async fn a_client_that_names_no_server_is_served_by_its_host_field() {
+    let (address, _backend) = mirror().await;
+    let (server, mut client) = tls_config();
+    let gateway = Gateway::with(&[address], complete(routes()), GatewayConfig::default(), Some(server));
+    client.enable_sni = false;
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(client));
+    let stream = TcpStream::connect(gateway.running.addresses().https.unwrap()).await.unwrap();
+    let mut stream = within(connector.connect("a.test".try_into().unwrap(), stream)).await.unwrap();
+    stream.write_all(b"GET /p HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n").await.unwrap();
+    let mut answer = String::new();
+    within(stream.read_to_string(&mut answer)).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("x-forwarded-proto: https\n"), "{answer}");
+    gateway.stop().await;
+}
+
+#[tokio::test]
 async fn a_websocket_is_joined_and_told_in_the_log() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
