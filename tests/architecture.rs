@@ -28,8 +28,8 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("discovery", &["config", "model", "resources", "routing", "telemetry"], &["hyper", "axum"]),
     ("upstream", &["model", "routing", "telemetry"], &["kube", "k8s_openapi"]),
     ("proxy", &["model", "routing", "telemetry", "tls", "upstream"], &["kube", "k8s_openapi"]),
-    ("operator", &["model", "resources", "routing", "telemetry"], &["hyper", "axum"]),
-    ("api", &["config", "model", "resources", "routing", "telemetry"], &["sqlx"]),
+    ("operator", &["cluster", "model", "resources", "routing", "telemetry"], &["hyper", "axum"]),
+    ("api", &["cluster", "config", "model", "resources", "routing", "telemetry"], &["sqlx"]),
     ("embedded", &["model", "resources", "telemetry", "tls"], &[]),
     ("sample_front", &["model"], &["kube", "k8s_openapi"]),
     (

@@ -80,10 +80,14 @@ impl BoundDataPlane {
 impl DataPlane {
     /// Whether the first complete table is served, as `/readyz` tells it.
     pub(super) fn readiness(&self) -> Readiness {
-        let (of_table, ending) = (readiness(self.table.clone(), self.discovery.kinds().clone()), self.ending.clone());
-        Arc::new(move || match ending.load(Ordering::Relaxed) {
-            true => Report { ready: Err("the gateway is ending".to_owned()), ..of_table() },
-            false => of_table(),
+        let ending = self.ending.clone();
+        let readiness = readiness(self.table.clone(), self.discovery.kinds().clone());
+        Arc::new(move || {
+            let report = readiness();
+            match ending.load(Ordering::Relaxed) {
+                true => Report { ready: Err("the gateway is ending".to_owned()), ..report },
+                false => report,
+            }
         })
     }
 

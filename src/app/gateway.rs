@@ -1,9 +1,10 @@
 //! `doorstep gateway`: the data plane alone, before a cluster, a file of routes, or both.
 
 use super::data_plane::{self, DataPlane};
-use super::{DataFolder, control_plane, signals};
+use super::{DataFolder, control_plane, rights, signals};
 use crate::cluster;
 pub use crate::cluster::ClusterAccess;
+use crate::cluster::rights::{Role, Scope};
 use crate::discovery::{DiscoveryConfig, EndpointPolicy, LastGoodConfig, Namespaces};
 use crate::model::Hostname;
 use crate::proxy::GatewayConfig;
@@ -113,7 +114,15 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
     let listener = control_plane::bind(options.admin, "--admin").await?;
     let admin = listener.local_addr().context("the admin pages have no address")?;
     let (addresses, shutdown_delay) = (bound.addresses(), options.shutdown_delay);
-    let (client, cluster) = cluster::connect(&options.cluster).await?.map(|it| (it.client, it.url)).unzip();
+    let pages_end = CancellationToken::new();
+    let connected = cluster::connect(&options.cluster).await?;
+    let rights = connected.as_ref().map(|connected| {
+        let watched = options.namespace.clone();
+        // It looks at nothing of the two other places.
+        let scope = Scope { watched, environments: String::new(), lease: String::new() };
+        rights::start(connected, Role::Gateway, scope, &pages_end)
+    });
+    let (client, cluster) = connected.map(|it| (it.client, it.url)).unzip();
     let data_plane = bound.start(DiscoveryConfig {
         client,
         namespaces: options.namespace.map_or(Namespaces::All, Namespaces::One),
@@ -127,16 +136,13 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
         folder.path(),
         &serde_json::json!({"http": addresses.http, "https": addresses.https, "admin": admin}),
     )?;
-    let pages_end = CancellationToken::new();
-    let router = health::router(metrics, data_plane.readiness());
+    let router = health::router(
+        metrics,
+        rights::told(data_plane.readiness(), move || rights.as_ref().map(rights::lines).unwrap_or_default()),
+    );
     let end = pages_end.clone().cancelled_owned();
     let pages = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(end).await });
     Ok(Gateway { _folder: folder, addresses, admin, data_plane, pages, pages_end, shutdown_delay })
-}
-
-/// A client of the cluster that is meant.
-pub(super) async fn client(access: &ClusterAccess) -> Result<Option<kube::Client>> {
-    Ok(cluster::connect(access).await?.map(|connected| connected.client))
 }
 
 impl Gateway {

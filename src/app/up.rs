@@ -2,7 +2,8 @@
 
 use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
 use super::data_plane::{self, DataPlane};
-use super::{DataFolder, signals};
+use super::{DataFolder, TOKEN_FILE, rights, signals};
+use crate::api::Token;
 use crate::discovery::{DiscoveryConfig, EndpointPolicy, Namespaces};
 use crate::embedded::api::{ApiConfig, ApiServer};
 use crate::embedded::controllers;
@@ -143,12 +144,13 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         workload: Workload::Local,
         url: PublicUrl { http_port: Some(addresses.http.port()), https_port: Some(addresses.https.port()) },
         api_hosts: Vec::new(),
-        folder: &path,
         metrics,
         readiness: data_plane.readiness(),
         election: None,
+        rights: rights::all(),
+        token: Token::load_or_create(&path.join(TOKEN_FILE))?,
     };
-    let control_plane = control_plane::start(config, api)?;
+    let control_plane = control_plane::start(config, api);
     let Addresses { http, https, api, kube } = addresses;
     super::write_addresses(&path, &json!({"http": http, "https": https, "api": api, "kube": kube}))?;
     Ok(Up { folder, addresses, authority, cluster, node, controllers, controllers_end, data_plane, control_plane })

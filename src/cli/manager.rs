@@ -24,6 +24,12 @@ pub(super) struct Arguments {
     /// The namespace in which the environments live
     #[arg(long, value_name = "NAME", default_value = "default")]
     namespace: String,
+    /// Look at that namespace alone, without any right elsewhere but to read classes
+    #[arg(long)]
+    namespaced: bool,
+    /// The file of the API's token, for managers that share one [default: api-token in the data folder]
+    #[arg(long, env = "DOORSTEP_TOKEN_FILE", value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// The port under which people reach the gateway by HTTP, for the URLs; 0 for none
     #[arg(long, value_name = "PORT", default_value_t = 80)]
     http_port: u16,
@@ -58,6 +64,8 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         api,
         cluster: kubeconfig.map_or(ClusterAccess::Inferred, ClusterAccess::Kubeconfig),
         namespace,
+        namespaced: arguments.namespaced,
+        token_file: arguments.token_file.clone(),
         domain,
         url: PublicUrl { http_port: port(http_port), https_port: port(https_port) },
         api_hosts: arguments.api_host.clone(),

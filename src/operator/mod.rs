@@ -17,6 +17,7 @@ mod render;
 mod report;
 mod restart;
 mod revisions;
+mod rights;
 mod shipped;
 mod status;
 mod watch;
@@ -27,6 +28,7 @@ pub use restart::take_back_ready;
 pub use shipped::{InstallError, SHIPPED, install_shipped};
 pub use workload::Workload;
 
+use crate::cluster::rights::Held;
 use crate::model::Hostname;
 use crate::routing::Table;
 use reconcile::Reconciler;
@@ -51,6 +53,8 @@ pub struct OperatorConfig {
     pub table: Arc<Table>,
     /// The generation of the published snapshot. A change wakes what waits for the table.
     pub changes: channel::Receiver<u64>,
+    /// The rights that are missing in the cluster.
+    pub rights: channel::Receiver<Held>,
     /// What runs in a pod.
     pub workload: Workload,
     /// How the gateway is reached from outside.
@@ -94,6 +98,7 @@ pub async fn run(config: OperatorConfig, shutdown: CancellationToken) {
     let mut tasks = JoinSet::new();
     watch::start(&reconciler, &shutdown, &mut tasks);
     tasks.spawn(classes::keep(reconciler.clone(), shutdown.clone()));
+    tasks.spawn(rights::keep(reconciler.clone(), shutdown.clone()));
     tasks.spawn(report::keep(reconciler.clone(), shutdown.clone()));
     for _ in 0..CONCURRENCY {
         tasks.spawn(reconcile::work(reconciler.clone(), shutdown.clone()));

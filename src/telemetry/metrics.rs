@@ -81,9 +81,11 @@ pub fn table_published(generation: u64, hosts: usize, problems: usize) {
 
 const LEADER: &str = "doorstep_leader";
 const WRITES_FENCED: &str = "doorstep_writes_fenced_total";
+const MISSING_RIGHTS: &str = "doorstep_missing_rights";
 const CREDENTIAL_RENEWALS: &str = "doorstep_credential_renewals_total";
 
 fn describe_cluster() {
+    describe_gauge!(MISSING_RIGHTS, Unit::Count, "Whether a right in the cluster is missing: 1, or 0");
     describe_gauge!(LEADER, Unit::Count, "Whether this manager leads: 1, or 0");
     describe_counter!(WRITES_FENCED, Unit::Count, "Writes that were not sent, as another manager may lead by now");
     describe_counter!(
@@ -101,6 +103,12 @@ pub fn leads(leads: bool) {
 /// A write was not sent, as another manager may lead by now.
 pub fn write_fenced() {
     counter!(WRITES_FENCED).increment(1);
+}
+
+/// Whether a right is missing; the labels are its role, API group, resource and verb, all from one list.
+pub fn right_is_missing([role, group, resource, verb]: [&'static str; 4], is_missing: bool) {
+    let gauge = gauge!(MISSING_RIGHTS, "role" => role, "group" => group, "resource" => resource, "verb" => verb);
+    gauge.set(if is_missing { 1.0 } else { 0.0 });
 }
 
 /// The cluster's credentials were asked for.
