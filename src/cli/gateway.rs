@@ -15,7 +15,7 @@ const LAST_GOOD_FILE: &str = "last-good";
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct Arguments {
-    /// A file of routes; without --kubeconfig the gateway needs no cluster then
+    /// A file of routes; without --kubeconfig, and outside of a pod, the gateway needs no cluster then
     #[arg(long, value_name = "FILE")]
     routes: Option<PathBuf>,
     /// The cluster; inside of one it is found without [default: KUBECONFIG, or the pod's own]
@@ -64,8 +64,9 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
     let Arguments { routes, kubeconfig, http, https, admin, domain, .. } = arguments.clone();
     let cluster = match (kubeconfig, &routes) {
         (Some(path), _) => ClusterAccess::Kubeconfig(path),
-        (None, Some(_)) => ClusterAccess::None,
-        (None, None) => ClusterAccess::Inferred,
+        // In a pod the file of routes is one beside the cluster: its backends may be Services.
+        (None, Some(_)) if std::env::var_os("KUBERNETES_SERVICE_HOST").is_none() => ClusterAccess::None,
+        (None, _) => ClusterAccess::Inferred,
     };
     let data = globals.data()?;
     let last_good = match &arguments.last_good {
