@@ -58,6 +58,9 @@ pub(super) struct Arguments {
     /// After SIGTERM, seconds in which it is not ready and goes on serving, until nobody sends it anything
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = clap::value_parser!(u64).range(..=600))]
     shutdown_delay: u64,
+    /// Seconds that requests under way may take after that
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(..=3600))]
+    drain: u64,
     /// Let another gateway of the same user have the same ports, so that one can take over from the other
     #[arg(long)]
     share_port: bool,
@@ -98,6 +101,7 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         allow_loopback_endpoints: arguments.allow_loopback_endpoints,
         locality: Locality { zone: named(arguments.zone.as_deref()), node: named(arguments.node.as_deref()) },
         shutdown_delay: Duration::from_secs(arguments.shutdown_delay),
+        grace: Duration::from_secs(arguments.drain),
         share_port: arguments.share_port,
         access_log: super::up::sink(&arguments.access_log),
     };
