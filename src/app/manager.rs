@@ -12,7 +12,7 @@ use crate::discovery::{self, Discovery, DiscoveryConfig, EndpointPolicy, Namespa
 pub use crate::discovery::{CertificateConfig, SecretKey};
 use crate::model::Hostname;
 use crate::operator;
-pub use crate::operator::{PublicUrl, Workload};
+pub use crate::operator::{PublicUrl, Publish, PublishAddress, Workload};
 use crate::routing::Table;
 use crate::telemetry::{logs, recorder};
 use anyhow::{Context, Result};
@@ -44,6 +44,8 @@ pub struct ManagerOptions {
     pub domain: Hostname,
     /// How the gateway is reached from outside.
     pub url: PublicUrl,
+    /// Which addresses Ingresses tell.
+    pub publish: Publish,
     /// Where certificates come from, for `explain` and for what is told on Secrets.
     pub certificates: CertificateConfig,
     /// Names under which the management API may be called, beside addresses and `localhost`.
@@ -137,6 +139,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         client,
         namespaces: operator::Namespaces::One(options.namespace.clone()),
         namespace: options.namespace,
+        publish: options.publish,
         domain: options.domain,
         table,
         changes: discovery.changes(),

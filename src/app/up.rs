@@ -142,6 +142,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         domain: options.domain,
         table: data_plane.table.clone(),
         changes: data_plane.discovery.changes(),
+        publish: operator::Publish::Addresses(vec![operator::PublishAddress::Ip(addresses.http.ip())]),
         certificates: Some(data_plane.certificates.clone()),
         workload: Workload::Local,
         url: PublicUrl { http_port: Some(addresses.http.port()), https_port: Some(addresses.https.port()) },

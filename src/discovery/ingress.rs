@@ -148,7 +148,8 @@ impl Reader<'_> {
             *left -= 1;
             match path_match(path) {
                 Ok(matched) => {
-                    rules.push(self.rule(Matcher { path: matched, ..Matcher::any() }, &place, &path.backend))
+                    let matcher = Matcher { path: matched, ..Matcher::any() };
+                    rules.push(self.rule(matcher, &place, &path.backend));
                 }
                 Err((field, message)) => mistakes.add(&format!("{place}.{field}"), &message),
             }

@@ -94,6 +94,9 @@ impl Routes {
         let mut touched = self.withdraw(&source);
         self.own_problems.remove(&source);
         self.ports.enter(&contribution);
+        if source.kind == SourceKind::Ingress {
+            self.next.ingresses.insert(source.clone());
+        }
         let (rules, flawed) = self.compile(&contribution);
         let groups = rules.into_iter().map(|rules| AppliedGroup { rules, hosts: Vec::new() }).collect();
         let refused = Vec::new();
@@ -300,6 +303,7 @@ impl Routes {
         let touched = self.unclaim(source);
         if let Some(applied) = self.contributions.remove(source) {
             self.ports.leave(&applied.contribution);
+            self.next.ingresses.remove(source);
         }
         touched
     }

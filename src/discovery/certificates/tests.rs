@@ -14,7 +14,7 @@ fn key(name: &str) -> SecretKey {
 fn secret(name: &str, names: &[&str], label: bool) -> Secret {
     let (chain, private) = pem(names);
     let key = key(name);
-    let label = label.then(|| json!({"doorstep.dev/certificate": "true"})).unwrap_or_default();
+    let label = if label { json!({"doorstep.dev/certificate": "true"}) } else { json!({}) };
     let metadata = json!({"namespace": &*key.namespace, "name": &*key.name, "labels": label});
     let mut secret: Secret =
         serde_json::from_value(json!({"metadata": metadata, "type": "kubernetes.io/tls"})).unwrap();

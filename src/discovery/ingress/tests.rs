@@ -6,8 +6,8 @@ use http::{HeaderMap, Method};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn ingress(name: &str, metadata: Value, spec: Value) -> Ingress {
-    let mut metadata = metadata;
+fn ingress(name: &str, metadata: impl Into<Option<Value>>, spec: impl Into<Option<Value>>) -> Ingress {
+    let (mut metadata, spec) = (metadata.into().unwrap_or_default(), spec.into());
     metadata["name"] = name.into();
     metadata["namespace"] = "default".into();
     serde_json::from_value(json!({"metadata": metadata, "spec": spec})).unwrap()
