@@ -2,7 +2,7 @@
 
 use crate::harness::{Doorstep, texts, wait_for};
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const CLASS: &str = "networking.k8s.io/v1";
 
@@ -40,7 +40,7 @@ fn secret(doorstep: &Doorstep, name: &str, host: &str) -> PathBuf {
 }
 
 /// Whether a client that trusts `certificate` alone gets an answer from `host` by TLS.
-fn is_served(doorstep: &Doorstep, host: &str, certificate: &PathBuf) -> Result<(), String> {
+fn is_served(doorstep: &Doorstep, host: &str, certificate: &Path) -> Result<(), String> {
     let port = doorstep.https.port();
     let resolve = format!("{host}:{port}:127.0.0.1");
     let file = certificate.to_str().unwrap();
