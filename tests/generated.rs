@@ -55,6 +55,19 @@ fn holds(folder: &str, files: &[(impl AsRef<str>, String)]) {
 }
 
 #[test]
+fn the_rights_in_the_chart_are_those_of_the_code() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/chart/templates");
+    for (name, text) in doorstep::cluster::rights::rbac_templates().unwrap() {
+        if std::env::var_os("DOORSTEP_UPDATE").is_some() {
+            std::fs::write(folder.join(&name), &text).unwrap();
+        }
+        let found = std::fs::read_to_string(folder.join(&name)).unwrap_or_default();
+        let told = "is not what the code makes; run with DOORSTEP_UPDATE=1 to write it";
+        assert!(found == text, "deploy/chart/templates/{name} {told}");
+    }
+}
+
+#[test]
 fn the_files_read_back_as_the_definitions() {
     for ((name, text), definition) in
         doorstep::resources::crd_yaml().unwrap().iter().zip(doorstep::resources::definitions())

@@ -1,6 +1,7 @@
 //! Errors of the cluster as problems. What a caller reads says nothing of the cluster's inside; the log says all.
 
 use super::problem::{Code, FieldError, Problem};
+use crate::cluster::rights;
 use kube::core::Status;
 
 /// The problem that an error of the cluster is for the caller.
@@ -20,6 +21,10 @@ pub(super) fn problem(error: &kube::Error) -> Problem {
 }
 
 fn refused(status: &Status) -> Problem {
+    if let Some(sentence) = rights::refused(&status.message).filter(|_| status.code == 403) {
+        tracing::error!(message = status.message, "the cluster refused");
+        return Problem::new(Code::MissingRight, sentence);
+    }
     match status.code {
         409 => Problem::new(Code::Conflict, "somebody else changed it at the same time; try again"),
         422 => Problem { errors: causes(status), ..Problem::new(Code::Invalid, invalid(status)) },

@@ -35,6 +35,7 @@ pub use token::{Token, TokenError};
 pub use version::VersionView;
 pub use watch::{ChangeKind, EnvironmentChange};
 
+use crate::cluster::rights::Held;
 use crate::model::Hostname;
 use crate::routing;
 use axum::Router;
@@ -59,6 +60,8 @@ pub struct ApiState {
     pub table: Arc<routing::Table>,
     /// Which certificate the gateway presents for a host.
     pub certificates: Option<Arc<dyn CertificateLookup>>,
+    /// The rights that are missing in the cluster.
+    pub rights: tokio::sync::watch::Receiver<Held>,
     /// What a caller must present.
     pub token: Token,
     /// Names under which the API may be called, beside addresses and `localhost`.

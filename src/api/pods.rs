@@ -4,6 +4,7 @@ use super::input::{EnvironmentPath, Query};
 use super::pod_status::PodStatus;
 use super::problem::Problem;
 use super::{ApiState, Shared, cluster, environments, quantity};
+use crate::cluster::rights;
 use crate::model::EnvironmentKey;
 use crate::resources::labels::{CLASS, USER};
 use axum::Json;
@@ -124,12 +125,26 @@ async fn usage(state: &ApiState, key: &EnvironmentKey) -> Result<BTreeMap<String
         Ok(list) => {
             Ok(list.items.into_iter().filter_map(|item| Some((item.metadata.name?, sum(&item.data)))).collect())
         }
-        Err(error) if cluster::is_not_found(&error) => Err("the cluster serves no metrics.k8s.io".to_owned()),
-        Err(error) => {
-            tracing::warn!(%error, "the figures of pods cannot be read");
-            Err("the cluster did not answer for metrics.k8s.io".to_owned())
-        }
+        Err(error) => Err(why_unknown(&error)),
     }
+}
+
+/// A cluster without the API, one whose metrics server does not answer, and a right that is missing are told apart.
+fn why_unknown(error: &kube::Error) -> String {
+    let refused = match error {
+        kube::Error::Api(status) if status.code == 404 => {
+            return "the cluster serves no metrics.k8s.io; install its metrics server".to_owned();
+        }
+        kube::Error::Api(status) if status.code == 503 => {
+            return "the cluster's metrics server does not answer".to_owned();
+        }
+        kube::Error::Api(status) if status.code == 403 => rights::refused(&status.message),
+        _ => None,
+    };
+    refused.unwrap_or_else(|| {
+        tracing::warn!(%error, "the figures of pods cannot be read");
+        "the cluster did not answer for metrics.k8s.io".to_owned()
+    })
 }
 
 fn sum(metrics: &Value) -> Usage {
@@ -168,4 +183,23 @@ impl PodView {
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float's cast saturates")]
 fn whole(bytes: f64) -> u64 {
     bytes as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::why_unknown;
+    use kube::core::Status;
+
+    #[test]
+    fn why_there_are_no_figures_is_told_apart() {
+        let said = |code: u16, message: &str| {
+            why_unknown(&kube::Error::Api(Status::failure(message, "").with_code(code).boxed()))
+        };
+        assert!(said(404, "the server could not find the requested resource").contains("serves no metrics.k8s.io"));
+        assert!(said(503, "service unavailable").contains("does not answer"));
+        let refused = "pods.metrics.k8s.io is forbidden: User \"u\" cannot list resource \"pods\" in API group \"metrics.k8s.io\" in the namespace \"team\"";
+        assert!(
+            said(403, refused).starts_with("the ServiceAccount may not list pods.metrics.k8s.io in the namespace team")
+        );
+    }
 }

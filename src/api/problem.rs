@@ -43,11 +43,13 @@ pub enum Code {
     ClusterUnavailable,
     /// The cluster refused, or answered something that makes no sense.
     ClusterRefused,
+    /// The manager lacks a right in the cluster; the sentence names it.
+    MissingRight,
 }
 
 impl Code {
     /// All codes, for the documentation.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Unauthorized,
         Self::ForeignHost,
         Self::NoSuchPath,
@@ -64,6 +66,7 @@ impl Code {
         Self::Conflict,
         Self::ClusterUnavailable,
         Self::ClusterRefused,
+        Self::MissingRight,
     ];
 
     /// The code on the wire.
@@ -85,6 +88,7 @@ impl Code {
             Self::Conflict => "conflict",
             Self::ClusterUnavailable => "cluster-unavailable",
             Self::ClusterRefused => "cluster-refused",
+            Self::MissingRight => "missing-right",
         }
     }
 
@@ -101,7 +105,7 @@ impl Code {
             Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             Self::UnusableClass | Self::EnvironmentDeleting | Self::Conflict => StatusCode::CONFLICT,
             Self::ClusterUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::ClusterRefused => StatusCode::BAD_GATEWAY,
+            Self::ClusterRefused | Self::MissingRight => StatusCode::BAD_GATEWAY,
         }
     }
 
@@ -124,6 +128,7 @@ impl Code {
             Self::Conflict => "Somebody else changed it at the same time",
             Self::ClusterUnavailable => "The cluster does not answer",
             Self::ClusterRefused => "The cluster refused",
+            Self::MissingRight => "The manager lacks a right in the cluster",
         }
     }
 }

@@ -55,6 +55,10 @@ pub(super) async fn put(
     let body = json_object(request).await?;
     let class = classes::find(&state, &key.class).await?;
     let parameters = checked(&class, &key, &body, &state)?;
+    // It would stay as it is, and nobody would know why.
+    if let Some(missing) = state.rights.borrow().blocking() {
+        return Err(Problem::new(Code::MissingRight, format!("environments cannot be brought up: {missing}")));
+    }
     let (status, stored) = store(&state, &key, parameters).await?;
     Ok((status, Json(EnvironmentView::of(&stored).with_address(&class, &key.user, &state))))
 }

@@ -35,6 +35,7 @@ async fn setting() -> Setting {
         domain: "localhost".parse().unwrap(),
         table: Arc::default(),
         certificates: None,
+        rights: tokio::sync::watch::channel(Held::default()).1,
         token: Token::new(TOKEN).unwrap(),
         hosts: vec!["api.example.com".parse().unwrap()],
         url: (Some(8080), Some(8443)),

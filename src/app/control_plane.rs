@@ -1,18 +1,17 @@
 //! The manager's part that `up` and `manager` share: the operator and the management API.
 
-use super::TOKEN_FILE;
 use super::zones::Lookup;
 use crate::api::{self, ApiState, Token};
+use crate::cluster::rights::Held;
 use crate::cluster::{Election, fenced};
 use crate::model::Hostname;
-use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Workload};
+use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Publish, Workload};
 use crate::routing::Table;
 use crate::telemetry::health::{self, Readiness};
 use crate::tls::Certificates;
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -21,23 +20,27 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 /// What the control plane works with.
-pub(super) struct ControlPlaneConfig<'f> {
+pub(super) struct ControlPlaneConfig {
     pub(super) client: kube::Client,
     pub(super) namespace: String,
     pub(super) namespaces: Namespaces,
+    pub(super) publish: Publish,
     pub(super) domain: Hostname,
     pub(super) table: Arc<Table>,
     pub(super) changes: watch::Receiver<u64>,
     pub(super) certificates: Option<Arc<Certificates>>,
     pub(super) workload: Workload,
     pub(super) url: PublicUrl,
+    /// What callers of the API must present.
+    pub(super) token: Token,
     /// Names under which the API may be called, beside addresses and `localhost`.
     pub(super) api_hosts: Vec<Hostname>,
-    pub(super) folder: &'f Path,
     pub(super) metrics: PrometheusHandle,
     pub(super) readiness: Readiness,
     /// Who acts, where several managers may; without it, this one does.
     pub(super) election: Option<Election>,
+    /// The rights that are missing in the cluster.
+    pub(super) rights: watch::Receiver<Held>,
 }
 
 /// The manager at work.
@@ -58,16 +61,16 @@ pub(super) async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener>
 }
 
 /// Starts the operator and serves the management API on `listener`.
-pub(super) fn start(config: ControlPlaneConfig<'_>, listener: TcpListener) -> Result<ControlPlane> {
+pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> ControlPlane {
     let shutdown = CancellationToken::new();
-    let token = Token::load_or_create(&config.folder.join(TOKEN_FILE))?;
     let state = ApiState {
         client: config.client.clone(),
         namespace: config.namespace,
         domain: config.domain.clone(),
         table: config.table.clone(),
         certificates: config.certificates.map(|certificates| Arc::new(Lookup(certificates)) as _),
-        token,
+        rights: config.rights.clone(),
+        token: config.token,
         hosts: config.api_hosts,
         url: (config.url.http_port, config.url.https_port),
         shutdown: shutdown.clone(),
@@ -82,10 +85,12 @@ pub(super) fn start(config: ControlPlaneConfig<'_>, listener: TcpListener) -> Re
         domain: config.domain,
         table: config.table,
         changes: config.changes,
+        rights: config.rights,
         workload: config.workload,
         url: config.url,
+        publish: config.publish,
     };
-    Ok(ControlPlane { operator: tokio::spawn(operate(operator, config.election, shutdown.clone())), shutdown, server })
+    ControlPlane { operator: tokio::spawn(operate(operator, config.election, shutdown.clone())), shutdown, server }
 }
 
 /// Runs the operator: at once, or whenever this process leads. Nothing of it runs on between two terms.

@@ -1,10 +1,11 @@
 //! The gateway's part that `up` and `gateway` share: discovery, certificates, and the proxy.
 
 use super::zones;
-use crate::discovery::{self, Discovery, DiscoveryConfig};
+use crate::discovery::{self, Discovery, DiscoveryConfig, Kinds};
 use crate::proxy::{self, Addresses, Bound, GatewayConfig, Running};
 use crate::routing::Table;
 use crate::telemetry::access_log::{AccessLog, Sink};
+use crate::telemetry::health::{Readiness, Report};
 use crate::tls::{self, Authority, Certificates};
 use anyhow::{Context, Result};
 use std::sync::Arc;
@@ -33,6 +34,16 @@ pub(super) struct DataPlane {
     ending: Arc<AtomicBool>,
 }
 
+/// Whether the first complete table is there, and how current each kind in it is.
+pub(super) fn readiness(table: Arc<Table>, kinds: Kinds) -> Readiness {
+    Arc::new(move || {
+        let waiting = || Err("the first complete route table is not there yet: it is being put together".to_owned());
+        // The kinds are told before the table is published, and only a table that is published is served.
+        let ready = kinds.ready().and_then(|()| if table.load().is_complete() { Ok(()) } else { waiting() });
+        Report { ready, parts: kinds.all().iter().map(ToString::to_string).collect() }
+    })
+}
+
 /// Binds the sockets, so that a port in use is told before anything was begun.
 pub(super) fn bind(config: GatewayConfig, authority: Arc<Authority>, log: Sink) -> Result<BoundDataPlane> {
     let table = Arc::new(Table::default());
@@ -50,7 +61,8 @@ impl BoundDataPlane {
     }
 
     /// Starts discovery and the workers. A request that comes before the first complete table is told so.
-    pub(super) fn start(self, config: DiscoveryConfig) -> DataPlane {
+    pub(super) fn start(self, mut config: DiscoveryConfig) -> DataPlane {
+        config.certificates.store = self.certificates.clone();
         let end = CancellationToken::new();
         let discovery = discovery::start(config, self.table.clone(), &end);
         let follow = zones::follow(self.authority, self.certificates.clone(), self.table.clone(), discovery.changes());
@@ -68,15 +80,14 @@ impl BoundDataPlane {
 
 impl DataPlane {
     /// Whether the first complete table is served, as `/readyz` tells it.
-    pub(super) fn readiness(&self) -> crate::telemetry::health::Readiness {
-        let (table, ending) = (self.table.clone(), self.ending.clone());
+    pub(super) fn readiness(&self) -> Readiness {
+        let ending = self.ending.clone();
+        let readiness = readiness(self.table.clone(), self.discovery.kinds().clone());
         Arc::new(move || {
-            if ending.load(Ordering::Relaxed) {
-                return Err("the gateway is ending".to_owned());
-            }
-            match table.load().is_complete() {
-                true => Ok(()),
-                false => Err("the first complete route table is not there yet".to_owned()),
+            let report = readiness();
+            match ending.load(Ordering::Relaxed) {
+                true => Report { ready: Err("the gateway is ending".to_owned()), ..report },
+                false => report,
             }
         })
     }

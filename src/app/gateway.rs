@@ -1,9 +1,12 @@
 //! `doorstep gateway`: the data plane alone, before a cluster, a file of routes, or both.
 
 use super::data_plane::{self, DataPlane};
-use super::{DataFolder, control_plane, signals};
+use super::{DataFolder, control_plane, rights, signals};
+use crate::cluster;
 pub use crate::cluster::ClusterAccess;
-use crate::discovery::{DiscoveryConfig, EndpointPolicy, Namespaces};
+use crate::cluster::rights::{Role, Scope};
+pub use crate::discovery::{CertificateConfig, SecretKey};
+use crate::discovery::{DiscoveryConfig, EndpointPolicy, LastGoodConfig, Namespaces};
 use crate::model::Hostname;
 use crate::proxy::GatewayConfig;
 use crate::routing::Locality;
@@ -17,9 +20,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-
-/// How long requests under way may take when it ends.
-const GRACE: Duration = Duration::from_secs(30);
 
 /// What the gateway is to be.
 #[derive(Debug, Clone)]
@@ -40,6 +40,10 @@ pub struct GatewayOptions {
     pub domain: Hostname,
     /// A file of routes.
     pub routes: Option<PathBuf>,
+    /// Where certificates come from.
+    pub certificates: CertificateConfig,
+    /// Where the last good table of the cluster is kept, if it is.
+    pub last_good: Option<PathBuf>,
     /// Whether endpoints may have loopback addresses: for a cluster whose node runs pods on this machine.
     pub allow_loopback_endpoints: bool,
     /// The zone and the node that it runs in, for hints of EndpointSlices.
@@ -48,6 +52,8 @@ pub struct GatewayOptions {
     pub shutdown_delay: Duration,
     /// Whether another gateway of the same user may have the same ports.
     pub share_port: bool,
+    /// How long requests under way may take when it ends.
+    pub grace: Duration,
     /// Where the access log goes.
     pub access_log: Sink,
 }
@@ -69,18 +75,19 @@ pub struct Gateway {
 pub fn run(options: GatewayOptions, greet: impl FnOnce(&Gateway)) -> Result<()> {
     logs::start(None);
     super::runtime()?.block_on(async {
+        let grace = options.grace;
         let mut gateway = build(options).await?;
         tokio::select! {
             ready = gateway.ready() => ready?,
             signal = signals::end() => {
                 tracing::info!(signal = signal?, "ending before the first complete table");
-                return gateway.shutdown(GRACE).await;
+                return gateway.shutdown(grace).await;
             }
         }
         greet(&gateway);
         let signal = signals::end().await?;
         tracing::info!(signal, "ending");
-        gateway.shutdown(GRACE).await
+        gateway.shutdown(grace).await
     })
 }
 
@@ -110,28 +117,36 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
     let listener = control_plane::bind(options.admin, "--admin").await?;
     let admin = listener.local_addr().context("the admin pages have no address")?;
     let (addresses, shutdown_delay) = (bound.addresses(), options.shutdown_delay);
+    let pages_end = CancellationToken::new();
+    let connected = cluster::connect(&options.cluster).await?;
+    let rights = connected.as_ref().map(|connected| {
+        let watched = options.namespace.clone();
+        // It looks at nothing of the two other places.
+        let scope = Scope { watched, environments: String::new(), lease: String::new() };
+        rights::start(connected, Role::Gateway, scope, &pages_end)
+    });
+    let (client, cluster) = connected.map(|it| (it.client, it.url)).unzip();
     let data_plane = bound.start(DiscoveryConfig {
-        client: client(&options.cluster).await?,
+        client,
         namespaces: options.namespace.map_or(Namespaces::All, Namespaces::One),
         domain: options.domain,
         endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
         locality: options.locality,
         routes: options.routes,
+        certificates: options.certificates,
+        last_good: options.last_good.zip(cluster).map(|(path, cluster)| LastGoodConfig { path, cluster }),
     });
     super::write_addresses(
         folder.path(),
         &serde_json::json!({"http": addresses.http, "https": addresses.https, "admin": admin}),
     )?;
-    let pages_end = CancellationToken::new();
-    let router = health::router(metrics, data_plane.readiness());
+    let router = health::router(
+        metrics,
+        rights::told(data_plane.readiness(), move || rights.as_ref().map(rights::lines).unwrap_or_default()),
+    );
     let end = pages_end.clone().cancelled_owned();
     let pages = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(end).await });
     Ok(Gateway { _folder: folder, addresses, admin, data_plane, pages, pages_end, shutdown_delay })
-}
-
-/// A client of the cluster that is meant.
-pub(super) async fn client(access: &ClusterAccess) -> Result<Option<kube::Client>> {
-    Ok(crate::cluster::connect(access).await?.map(|connected| connected.client))
 }
 
 impl Gateway {

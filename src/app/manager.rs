@@ -2,14 +2,17 @@
 //! and to explain where one goes.
 
 use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
-use super::gateway::{ClusterAccess, client};
-use super::{DataFolder, signals};
+use super::gateway::ClusterAccess;
+use super::{DataFolder, TOKEN_FILE, data_plane, rights, signals};
+use crate::api::Token;
 pub use crate::cluster::LeaseName;
-use crate::cluster::{Election, ElectionConfig};
+use crate::cluster::rights::{Role, Scope};
+use crate::cluster::{self, Election, ElectionConfig, Standing};
 use crate::discovery::{self, Discovery, DiscoveryConfig, EndpointPolicy, Namespaces};
+pub use crate::discovery::{CertificateConfig, SecretKey};
 use crate::model::Hostname;
 use crate::operator;
-pub use crate::operator::{PublicUrl, Workload};
+pub use crate::operator::{PublicUrl, Publish, PublishAddress, Workload};
 use crate::routing::Table;
 use crate::telemetry::{logs, recorder};
 use anyhow::{Context, Result};
@@ -33,10 +36,18 @@ pub struct ManagerOptions {
     pub cluster: ClusterAccess,
     /// The namespace in which environments are made.
     pub namespace: String,
+    /// Whether that namespace alone is looked at, for a ServiceAccount without rights elsewhere.
+    pub namespaced: bool,
+    /// The file of the API's token, where it is not the data folder's own.
+    pub token_file: Option<PathBuf>,
     /// The domain under which hosts are made.
     pub domain: Hostname,
     /// How the gateway is reached from outside.
     pub url: PublicUrl,
+    /// Which addresses Ingresses tell.
+    pub publish: Publish,
+    /// Where certificates come from, for `explain` and for what is told on Secrets.
+    pub certificates: CertificateConfig,
     /// Names under which the management API may be called, beside addresses and `localhost`.
     pub api_hosts: Vec<Hostname>,
     /// What runs in a pod: the class's image, or its local command.
@@ -87,49 +98,69 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
     tokio::spawn(recorder::keep_up(metrics.clone()));
     let listener = control_plane::bind(options.api, "--api").await?;
     let api = listener.local_addr().context("the management API has no address")?;
-    let client = client(&options.cluster).await?.context("the manager needs a cluster; give one with --kubeconfig")?;
+    let token = match &options.token_file {
+        Some(file) => Token::load(file)?,
+        None => Token::load_or_create(&folder.path().join(TOKEN_FILE))?,
+    };
+    let connected = cluster::connect(&options.cluster).await?;
+    let connected = connected.context("the manager needs a cluster; give one with --kubeconfig")?;
+    let client = connected.client.clone();
+    let discovery_end = CancellationToken::new();
+    let lease = options.lease.namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+    let watched = options.namespaced.then(|| options.namespace.clone());
+    let scope = Scope { watched: watched.clone(), environments: options.namespace.clone(), lease: lease.clone() };
+    let rights = rights::start(&connected, Role::Manager, scope, &discovery_end);
     let election = Election::new(ElectionConfig {
-        namespace: options.lease.namespace.unwrap_or_else(|| client.default_namespace().to_owned()),
+        namespace: lease,
         name: options.lease.name,
         identity: identity(),
         duration: options.lease_duration,
         client: client.clone(),
     });
+    let standing = election.standing();
     let table = Arc::new(Table::default());
-    let discovery_end = CancellationToken::new();
+    let certificates = options.certificates.store.clone();
     let discovery = discovery::start(
         DiscoveryConfig {
             client: Some(client.clone()),
-            namespaces: Namespaces::All,
+            namespaces: watched.map_or(Namespaces::All, Namespaces::One),
             domain: options.domain.clone(),
             endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
             locality: crate::routing::Locality::default(),
             routes: options.routes,
+            certificates: options.certificates,
+            last_good: None,
         },
         table.clone(),
         &discovery_end,
     );
-    let complete = table.clone();
+    let readiness = data_plane::readiness(table.clone(), discovery.kinds().clone());
     let config = ControlPlaneConfig {
         client,
         namespaces: operator::Namespaces::One(options.namespace.clone()),
         namespace: options.namespace,
+        publish: options.publish,
         domain: options.domain,
         table,
         changes: discovery.changes(),
-        certificates: None,
+        certificates: Some(certificates),
         workload: options.workload,
         url: options.url,
+        token,
+        rights: rights.clone(),
         api_hosts: options.api_hosts,
-        folder: folder.path(),
         metrics,
-        readiness: Arc::new(move || match complete.load().is_complete() {
-            true => Ok(()),
-            false => Err("the first complete route table is not there yet".to_owned()),
+        readiness: rights::told(readiness, move || {
+            let leader = match &*standing.borrow() {
+                Standing::Leading => "leader: this manager".to_owned(),
+                Standing::Following(leader) => format!("leader: {leader}"),
+                Standing::Unknown => "leader: not known".to_owned(),
+            };
+            [vec![leader], rights::lines(&rights)].concat()
         }),
         election: Some(election),
     };
-    let control_plane = control_plane::start(config, listener)?;
+    let control_plane = control_plane::start(config, listener);
     super::write_addresses(folder.path(), &serde_json::json!({"api": api}))?;
     Ok(Manager { _folder: folder, api, control_plane, discovery, discovery_end })
 }

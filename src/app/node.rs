@@ -1,8 +1,9 @@
 //! `doorstep node`: the node of the embedded cluster as a client of any cluster, which it gives its local processes as pods.
 //! The tests run a real control plane with it; it is no node for other people's programs, as it isolates nothing.
 
-use super::gateway::{ClusterAccess, client};
+use super::gateway::ClusterAccess;
 use super::{DataFolder, signals};
+use crate::cluster::connect;
 use crate::embedded::node::{self, AddressPool, BackoffConfig, NodeConfig, PortConfig};
 use crate::telemetry::logs;
 use anyhow::{Context, Result};
@@ -32,7 +33,8 @@ pub fn run(options: NodeOptions, greet: impl FnOnce()) -> Result<()> {
     logs::start(None);
     super::runtime()?.block_on(async {
         let folder = DataFolder::open(&options.data)?;
-        let client = client(&options.cluster).await?.context("the node needs a cluster; give one with --kubeconfig")?;
+        let connected = connect(&options.cluster).await?;
+        let client = connected.context("the node needs a cluster; give one with --kubeconfig")?.client;
         let config = NodeConfig {
             name: options.name,
             data_dir: folder.path().to_owned(),

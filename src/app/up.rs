@@ -2,8 +2,9 @@
 
 use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
 use super::data_plane::{self, DataPlane};
-use super::{DataFolder, signals};
-use crate::discovery::{DiscoveryConfig, EndpointPolicy, Namespaces};
+use super::{DataFolder, TOKEN_FILE, rights, signals};
+use crate::api::Token;
+use crate::discovery::{CertificateConfig, DiscoveryConfig, EndpointPolicy, Namespaces};
 use crate::embedded::api::{ApiConfig, ApiServer};
 use crate::embedded::controllers;
 use crate::embedded::node::{self, AddressPool, BackoffConfig, Node, NodeConfig};
@@ -129,6 +130,10 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         endpoint_policy: EndpointPolicy { allow_loopback: true },
         locality: crate::routing::Locality::default(),
         routes: options.routes,
+        // The cluster is in this process, and its own folder outlives it.
+        // Whoever reaches this cluster owns it.
+        certificates: CertificateConfig { namespace: Some(NAMESPACE.to_owned()), ..CertificateConfig::default() },
+        last_good: None,
     });
     let config = ControlPlaneConfig {
         client,
@@ -137,16 +142,18 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         domain: options.domain,
         table: data_plane.table.clone(),
         changes: data_plane.discovery.changes(),
+        publish: operator::Publish::Addresses(vec![operator::PublishAddress::Ip(addresses.http.ip())]),
         certificates: Some(data_plane.certificates.clone()),
         workload: Workload::Local,
         url: PublicUrl { http_port: Some(addresses.http.port()), https_port: Some(addresses.https.port()) },
         api_hosts: Vec::new(),
-        folder: &path,
         metrics,
         readiness: data_plane.readiness(),
         election: None,
+        rights: rights::all(),
+        token: Token::load_or_create(&path.join(TOKEN_FILE))?,
     };
-    let control_plane = control_plane::start(config, api)?;
+    let control_plane = control_plane::start(config, api);
     let Addresses { http, https, api, kube } = addresses;
     super::write_addresses(&path, &json!({"http": http, "https": https, "api": api, "kube": kube}))?;
     Ok(Up { folder, addresses, authority, cluster, node, controllers, controllers_end, data_plane, control_plane })

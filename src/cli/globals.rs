@@ -64,7 +64,8 @@ impl Globals {
         {
             return Token::new(&text).ok_or_else(|| Failure::usage("DOORSTEP_TOKEN holds no API token"));
         }
-        let path = self.data()?.join(TOKEN_FILE);
+        let file = std::env::var_os("DOORSTEP_TOKEN_FILE").filter(|file| !file.is_empty()).map(PathBuf::from);
+        let path = file.map_or_else(|| Ok(self.data()?.join(TOKEN_FILE)), Ok::<_, Failure>)?;
         Token::load(&path).map_err(|error| {
             Failure::new(super::Exit::Unreachable, error.to_string()).hint("start doorstep with: doorstep up").hint(
                 "or say where it keeps its data with --data or DOORSTEP_DATA, or give the token in DOORSTEP_TOKEN",

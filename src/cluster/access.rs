@@ -40,6 +40,8 @@ pub enum AccessError {
 pub struct Connected {
     /// The client.
     pub client: Client,
+    /// Where the API server is: what tells one cluster from another while it is away.
+    pub url: String,
     /// Counts the answers 403: somebody may have taken a right away.
     pub forbidden: watch::Receiver<u64>,
 }
@@ -49,9 +51,9 @@ pub struct Connected {
 pub async fn connect(access: &ClusterAccess) -> Result<Option<Connected>, AccessError> {
     let Some(config) = read(access).await? else { return Ok(None) };
     let (count, forbidden) = watch::channel(0);
-    let namespace = config.default_namespace;
+    let (namespace, url) = (config.default_namespace, config.cluster_url.to_string());
     let client = Client::new(Renewing::new(access.clone(), count), namespace);
-    Ok(Some(Connected { client, forbidden }))
+    Ok(Some(Connected { client, url, forbidden }))
 }
 
 /// What is written about the cluster now.

@@ -1,4 +1,5 @@
-//! What it takes to be a client of a Kubernetes cluster for weeks: credentials that rotate, and leadership that is fenced.
+//! What it takes to be a client of a Kubernetes cluster for weeks: credentials that rotate, leadership that is fenced, and
+//! rights that somebody may take away.
 //!
 //! [`connect`] gives the ordinary `kube::Client`. [`Election`] says which of several managers acts, by a Lease, and
 //! [`fenced`] makes a client whose writes the one that lost it cannot send any more.
@@ -9,6 +10,7 @@ mod election;
 mod fence;
 mod lease;
 mod renewing;
+pub mod rights;
 mod term;
 
 pub use access::{AccessError, ClusterAccess, Connected, connect};

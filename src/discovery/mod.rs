@@ -1,21 +1,35 @@
 //! What the cluster says, translated to what the route table needs. The only writer of tables.
 //!
 //! Each kind has a file that translates one object, purely. The watches feed one task, which owns the index, applies all
-//! that is queued and publishes once: there is no window in which changes are held back.
+//! that is queued and publishes once: there is no window in which changes are held back. Beside it, a task keeps the last
+//! good table on disk.
 
 mod addresses;
+mod certificates;
 mod classes;
 mod endpoint_slices;
 mod environments;
 mod file;
+mod ingress;
+mod ingress_class;
+mod ingresses;
+mod kinds;
+mod last_good;
 mod patience;
+mod secrets;
 mod services;
+mod slim;
+mod start;
+mod status;
 mod watches;
 mod writer;
 
 pub use addresses::EndpointPolicy;
+pub use certificates::{CertificateConfig, SecretKey};
 pub use file::watch_file;
-pub use writer::Discovery;
+pub use last_good::LastGoodConfig;
+pub use start::Discovery;
+pub use status::{Failing, KindStatus, Kinds, Origin};
 
 use crate::model::Hostname;
 use crate::routing::{Locality, Table};
@@ -47,9 +61,13 @@ pub struct DiscoveryConfig {
     pub locality: Locality,
     /// A file of routes beside the cluster, read again when it changes.
     pub routes: Option<PathBuf>,
+    /// Where certificates come from, and where they go.
+    pub certificates: CertificateConfig,
+    /// Where the last good table is kept, if it is.
+    pub last_good: Option<LastGoodConfig>,
 }
 
 /// Starts the watches and the writer; they end with `shutdown`.
 pub fn start(config: DiscoveryConfig, table: Arc<Table>, shutdown: &CancellationToken) -> Discovery {
-    writer::start(config, table, shutdown)
+    start::start(config, table, shutdown)
 }

@@ -1,18 +1,21 @@
 //! One watch per kind, from the API server to the writer's queue.
 
 use super::Namespaces;
+use super::kinds::Watched;
+use super::last_good::Notes;
 use super::patience::patience;
+use super::secrets;
+use super::status::Kinds;
 use crate::resources::{Environment, EnvironmentClass};
-use crate::routing::{Contribution, Problem};
+use crate::routing::{Contribution, Problem, SourceKind};
 use futures::{Stream, StreamExt};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource};
-use serde::de::DeserializeOwned;
-use std::fmt::Debug;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 
@@ -22,66 +25,141 @@ pub(super) enum Change {
     Slices(Event<EndpointSlice>),
     Classes(Event<EnvironmentClass>),
     Environments(Event<Environment>),
+    IngressClasses(Event<IngressClass>),
+    Ingresses(Event<Ingress>),
+    Secrets(Event<Secret>),
     File(Vec<Contribution>, Vec<Problem>),
 }
 
-/// Starts the watches of all kinds.
-pub(super) fn start(
-    client: &Client,
-    namespaces: &Namespaces,
-    changes: &UnboundedSender<Change>,
-    shutdown: &CancellationToken,
-) {
-    spawn(in_namespaces::<Service>(client, namespaces), Change::Services, changes, shutdown);
-    spawn(in_namespaces::<EndpointSlice>(client, namespaces), Change::Slices, changes, shutdown);
-    spawn(in_namespaces::<Environment>(client, namespaces), Change::Environments, changes, shutdown);
-    spawn(Api::<EnvironmentClass>::all(client.clone()), Change::Classes, changes, shutdown);
+/// All that the watches have in common.
+#[derive(Clone)]
+pub(super) struct Feed {
+    pub(super) client: Client,
+    pub(super) namespaces: Namespaces,
+    /// The writer's queue.
+    pub(super) changes: UnboundedSender<Change>,
+    /// The keeper's.
+    pub(super) notes: Notes,
+    pub(super) kinds: Kinds,
+    pub(super) shutdown: CancellationToken,
 }
 
-fn in_namespaces<K>(client: &Client, namespaces: &Namespaces) -> Api<K>
+impl Feed {
+    /// Starts the watches of all kinds.
+    pub(super) fn start(&self) {
+        self.spawn::<Service>(in_namespaces);
+        self.spawn::<EndpointSlice>(in_namespaces);
+        self.spawn::<Environment>(in_namespaces);
+        self.spawn::<EnvironmentClass>(|client, _| Api::all(client));
+        self.spawn::<Ingress>(in_namespaces);
+        self.spawn::<IngressClass>(|client, _| Api::all(client));
+        self.spawn::<Secret>(in_namespaces);
+    }
+
+    fn spawn<K: Watched>(&self, api: fn(Client, &Namespaces) -> Api<K>) {
+        let events = watch(api(self.noting::<K>(), &self.namespaces), selection(K::SOURCE)).backoff(patience());
+        tokio::spawn(self.shutdown.clone().run_until_cancelled_owned(forward(events, self.clone())));
+    }
+
+    /// The client, noting each time that the API server answers for this kind. A watch that begins again tells nobody by
+    /// itself, and the next change may be days away.
+    fn noting<K: Watched>(&self) -> Client {
+        let (client, kinds) = (self.client.clone(), self.kinds.clone());
+        let noting = tower::service_fn(move |request| {
+            let (client, kinds) = (client.clone(), kinds.clone());
+            async move {
+                let response = client.send(request).await?;
+                if response.status().is_success() && kinds.answered(K::SOURCE) {
+                    tracing::info!(kind = %K::SOURCE, "the API server answers again");
+                }
+                Ok::<_, kube::Error>(response)
+            }
+        });
+        Client::new(noting, self.client.default_namespace())
+    }
+
+    /// Hands over what a watch says; `false` when nobody listens any more. A list is held back in `listed` until it is
+    /// complete: the table never has a half of one.
+    pub(super) fn take<K: Watched>(&self, event: Event<K>, listed: &mut Vec<K>) -> bool {
+        match event {
+            Event::Init => {
+                listed.clear();
+                true
+            }
+            Event::InitApply(object) => {
+                listed.push(object);
+                true
+            }
+            Event::InitDone => {
+                let objects = std::mem::take(listed);
+                self.notes.list(K::SOURCE, &objects);
+                let all = objects.into_iter().map(Event::InitApply);
+                let mut events = std::iter::once(Event::Init).chain(all).chain([Event::InitDone]);
+                events.all(|event| self.changes.send(K::change(event)).is_ok())
+            }
+            Event::Apply(object) => {
+                self.notes.put(K::SOURCE, &object);
+                self.changes.send(K::change(Event::Apply(object))).is_ok()
+            }
+            Event::Delete(object) => {
+                self.notes.remove(K::SOURCE, &object);
+                self.changes.send(K::change(Event::Delete(object))).is_ok()
+            }
+        }
+    }
+}
+
+fn in_namespaces<K>(client: Client, namespaces: &Namespaces) -> Api<K>
 where
     K: Resource<Scope = NamespaceResourceScope, DynamicType = ()>,
 {
     match namespaces {
-        Namespaces::All => Api::all(client.clone()),
-        Namespaces::One(namespace) => Api::namespaced(client.clone(), namespace),
+        Namespaces::All => Api::all(client),
+        Namespaces::One(namespace) => Api::namespaced(client, namespace),
     }
 }
 
-fn spawn<K>(api: Api<K>, wrap: fn(Event<K>) -> Change, changes: &UnboundedSender<Change>, shutdown: &CancellationToken)
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
-{
-    let events = watch(api, watcher::Config::default()).backoff(patience());
-    tokio::spawn(shutdown.clone().run_until_cancelled_owned(forward(events, wrap, changes.clone())));
+/// Which objects of a kind are asked for.
+fn selection(kind: SourceKind) -> watcher::Config {
+    let all = watcher::Config::default();
+    // Other Secrets are none of our business, and not to be held in memory.
+    if kind == SourceKind::Secret { all.fields(&format!("type={}", secrets::TYPE)) } else { all }
 }
 
-async fn forward<K>(
-    events: impl Stream<Item = Result<Event<K>, watcher::Error>>,
-    wrap: fn(Event<K>) -> Change,
-    changes: UnboundedSender<Change>,
-) where
-    K: Resource<DynamicType = ()>,
-{
-    let kind = K::kind(&());
-    let mut failing = false;
+/// Whether the table can be complete without the right to read these: every other route is served without them.
+fn is_optional(kind: SourceKind) -> bool {
+    matches!(kind, SourceKind::Secret | SourceKind::IngressClass)
+}
+
+fn is_forbidden(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403)
+}
+
+async fn forward<K: Watched>(events: impl Stream<Item = Result<Event<K>, watcher::Error>>, feed: Feed) {
+    let mut listed = Vec::new();
+    let mut told_none = false;
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
-                if std::mem::take(&mut failing) {
-                    tracing::info!(%kind, "the watch is back");
-                }
-                if changes.send(wrap(event)).is_err() {
+                told_none = true;
+                if !feed.take(event.modify(K::slim), &mut listed) {
                     return;
                 }
             }
             // Told once, not at each attempt: an API server may be away for days, and the table stays as it is.
-            Err(error) if !failing => {
-                failing = true;
-                tracing::warn!(%kind, %error, "the watch failed and is tried again; the last table stays in use");
+            Err(error) => {
+                if is_optional(K::SOURCE) && is_forbidden(&error) && !std::mem::replace(&mut told_none, true) {
+                    for event in [Event::Init, Event::InitDone] {
+                        if !feed.take(event, &mut listed) {
+                            return;
+                        }
+                    }
+                }
+                if feed.kinds.failed(K::SOURCE, &error.to_string()) {
+                    tracing::warn!(kind = %K::SOURCE, %error, "the watch failed and is tried again; the last table stays in use");
+                }
             }
-            Err(_) => {}
         }
     }
 }

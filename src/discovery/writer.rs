@@ -1,68 +1,37 @@
 //! The one writer: it owns the index, takes what is queued, and publishes.
 
-use super::watches::{self, Change};
-use super::{DiscoveryConfig, EndpointPolicy, classes, endpoint_slices, environments, file, services};
+use super::certificates::{CertificateConfig, CertificateIndex};
+use super::ingresses::{Ingresses, Sinks};
+use super::last_good::Saved;
+use super::status::Kinds;
+use super::watches::Change;
+use super::{EndpointPolicy, classes, endpoint_slices, environments, secrets, services};
 use crate::model::EnvironmentKey;
 use crate::resources::{Environment, EnvironmentClass};
 use crate::routing::{ClassHosts, Contribution, Problem, Routes, SliceKey, SourceKey, SourceKind, Table};
 use crate::telemetry::metrics;
-use k8s_openapi::api::core::v1::Service;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kube::runtime::watcher::Event;
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
 
-/// Discovery at work.
-#[derive(Debug, Clone)]
-pub struct Discovery {
-    generation: watch::Receiver<u64>,
-    table: Arc<Table>,
-}
-
-impl Discovery {
-    /// Waits until the first complete table is published. Ends early, with `false`, when discovery ends.
-    pub async fn ready(&mut self) -> bool {
-        let table = self.table.clone();
-        self.generation.wait_for(|_| table.load().is_complete()).await.is_ok()
-    }
-
-    /// The generation of the newest published table.
-    pub fn changes(&self) -> watch::Receiver<u64> {
-        self.generation.clone()
-    }
-}
-
-pub(super) fn start(config: DiscoveryConfig, table: Arc<Table>, shutdown: &CancellationToken) -> Discovery {
-    let (sender, receiver) = mpsc::unbounded_channel();
-    let (published, generation) = watch::channel(0);
-    let mut missing = BTreeSet::new();
-    if let Some(client) = &config.client {
-        // Environments too: without their notes, a host that is being created would be told to be nobody's.
-        missing.extend([SourceKind::Service, SourceKind::EndpointSlice, SourceKind::Class, SourceKind::Environment]);
-        watches::start(client, &config.namespaces, &sender, shutdown);
-    }
-    if let Some(path) = config.routes {
-        missing.insert(SourceKind::File);
-        let send = move |contributions, problems| sender.send(Change::File(contributions, problems)).is_ok();
-        tokio::spawn(shutdown.clone().run_until_cancelled_owned(file::watch_file(path, send)));
-    }
-    let mut routes = Routes::new(config.domain);
-    routes.set_locality(config.locality);
-    let writer =
-        Writer { routes, policy: config.endpoint_policy, classes: BTreeMap::new(), lists: Lists::default(), missing };
-    tokio::spawn(shutdown.clone().run_until_cancelled_owned(writer.run(receiver, table.clone(), published)));
-    Discovery { generation, table }
-}
-
-struct Writer {
+pub(super) struct Writer {
     routes: Routes,
     policy: EndpointPolicy,
     classes: BTreeMap<String, ClassHosts>,
     lists: Lists,
+    ingresses: Ingresses,
+    certificates: CertificateIndex,
     /// The kinds whose first list is not complete yet.
     missing: BTreeSet<SourceKind>,
+    /// Those of them that the last good table stands in for, and the time of which it tells.
+    from_disk: BTreeMap<SourceKind, Timestamp>,
+    kinds: Kinds,
 }
 
 /// What a list that is under way has named so far. What it has not named when it is complete is gone.
@@ -75,20 +44,57 @@ struct Lists {
 }
 
 impl Writer {
-    async fn run(
+    /// The writer of an index that is complete when none of `missing` is missing any more.
+    pub(super) fn new(
+        routes: Routes,
+        policy: EndpointPolicy,
+        certificates: CertificateConfig,
+        missing: BTreeSet<SourceKind>,
+        kinds: Kinds,
+    ) -> Self {
+        Self {
+            routes,
+            policy,
+            ingresses: Ingresses::default(),
+            certificates: CertificateIndex::new(certificates),
+            classes: BTreeMap::new(),
+            lists: Lists::default(),
+            missing,
+            from_disk: BTreeMap::new(),
+            kinds,
+        }
+    }
+
+    /// Takes what is queued and publishes, until the queue ends. What `fallback` gives stands in for the kinds whose lists
+    /// are not complete by then; when all are, it is not asked any more.
+    pub(super) async fn run(
         mut self,
         mut changes: mpsc::UnboundedReceiver<Change>,
+        fallback: impl Future<Output = Option<Saved>>,
         table: Arc<Table>,
         published: watch::Sender<u64>,
     ) {
         let mut queue = Vec::new();
-        while changes.recv_many(&mut queue, 1024).await > 0 {
-            for change in queue.drain(..) {
-                self.take(change);
+        let mut fallback = std::pin::pin!(fallback);
+        let mut waiting = true;
+        loop {
+            tokio::select! {
+                count = changes.recv_many(&mut queue, 1024) => {
+                    if count == 0 {
+                        return;
+                    }
+                    queue.drain(..).for_each(|change| self.take(change));
+                }
+                saved = &mut fallback, if waiting && !self.missing.is_empty() => {
+                    waiting = false;
+                    saved.into_iter().for_each(|saved| self.stand_in(saved));
+                }
             }
-            if self.missing.is_empty() {
+            if self.missing.iter().all(|kind| self.from_disk.contains_key(kind)) {
                 self.routes.mark_complete();
             }
+            self.certificates.settle(&mut self.routes);
+            self.kinds.settle(&self.missing, &self.from_disk);
             let generation = self.routes.publish(&table);
             metrics::table_published(generation, table.load().host_count(), table.load().problems().count());
             // Nobody may be waiting; then nobody is told.
@@ -96,12 +102,34 @@ impl Writer {
         }
     }
 
-    fn take(&mut self, change: Change) {
+    /// The table as it is now.
+    #[cfg(test)]
+    pub(super) fn snapshot(&mut self) -> Arc<crate::routing::Snapshot> {
+        self.routes.snapshot()
+    }
+
+    /// Takes the lists from disk of those kinds that have none yet. Nothing live of these kinds was taken so far, as lists
+    /// come whole; and the list that comes takes away what it does not name.
+    pub(super) fn stand_in(&mut self, saved: Saved) {
+        let Saved { as_of, lists, .. } = saved;
+        for (kind, list) in lists {
+            if self.missing.contains(&kind) {
+                list.into_iter().for_each(|change| self.take(change));
+                self.missing.insert(kind);
+                self.from_disk.insert(kind, as_of);
+            }
+        }
+    }
+
+    pub(super) fn take(&mut self, change: Change) {
         match change {
             Change::Services(event) => self.service(event),
             Change::Slices(event) => self.slice(event),
             Change::Classes(event) => self.class(event),
             Change::Environments(event) => self.environment(event),
+            Change::IngressClasses(event) => self.ingress_class(event),
+            Change::Ingresses(event) => self.ingress(event),
+            Change::Secrets(event) => self.secret(event),
             Change::File(contributions, problems) => self.file(contributions, problems),
         }
     }
@@ -191,6 +219,7 @@ impl Writer {
             }
         }
         self.routes.set_classes(self.classes.values().cloned());
+        self.certificates.hosts_changed();
     }
 
     fn keep_class(&mut self, name: String, class: &EnvironmentClass) {
@@ -223,6 +252,33 @@ impl Writer {
     fn apply_environment(&mut self, environment: &Environment) {
         if let Some(note) = environments::translate(environment) {
             self.routes.set_environment(note);
+        }
+    }
+
+    fn ingress(&mut self, event: Event<Ingress>) {
+        let mut to = Sinks { routes: &mut self.routes, certificates: &mut self.certificates };
+        if self.ingresses.ingress(event, &mut to) {
+            self.missing.remove(&SourceKind::Ingress);
+        }
+    }
+
+    fn ingress_class(&mut self, event: Event<IngressClass>) {
+        let mut to = Sinks { routes: &mut self.routes, certificates: &mut self.certificates };
+        if self.ingresses.class(event, &mut to) {
+            self.missing.remove(&SourceKind::IngressClass);
+        }
+    }
+
+    fn secret(&mut self, event: Event<Secret>) {
+        match event {
+            Event::Init => self.certificates.begin(),
+            Event::InitApply(secret) => self.certificates.list(&secret),
+            Event::InitDone => {
+                self.certificates.end();
+                self.missing.remove(&SourceKind::Secret);
+            }
+            Event::Apply(secret) => self.certificates.put(&secret),
+            Event::Delete(secret) => self.certificates.remove(&secrets::key(&secret)),
         }
     }
 

@@ -93,14 +93,21 @@ fn overlap(a: &HostPattern, b: &HostPattern, domain: &Hostname) -> bool {
 
 /// Keeps every class's status, whenever the book changes.
 pub async fn keep(reconciler: Arc<Reconciler>, shutdown: CancellationToken) {
-    let mut book = reconciler.classes.subscribe();
+    let (mut book, mut rights) = (reconciler.classes.subscribe(), reconciler.rights.clone());
     loop {
         let current = book.borrow_and_update().clone();
         let complete = write_all(&reconciler, &current).await;
+        // A right that is missing is told on the classes too: an environment's own status may be what cannot be written.
+        let right = async {
+            if rights.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
         let again = if complete { Duration::from_secs(300) } else { Duration::from_secs(2) };
         tokio::select! {
             () = shutdown.cancelled() => return,
             changed = book.changed() => if changed.is_err() { return },
+            () = right => {}
             () = tokio::time::sleep(again) => {}
         }
     }
@@ -110,8 +117,10 @@ pub async fn keep(reconciler: Arc<Reconciler>, shutdown: CancellationToken) {
 async fn write_all(reconciler: &Reconciler, book: &ClassBook) -> bool {
     let api: Api<EnvironmentClass> = Api::all(reconciler.client.clone());
     let mut complete = true;
+    let missing = reconciler.missing_right();
     for (wire, verdict) in book.verdicts.values() {
-        let status = status(wire, verdict.as_ref().err());
+        let refusal = verdict.as_ref().err().or(missing.as_ref());
+        let status = status(wire, refusal);
         if wire.metadata.deletion_timestamp.is_some() || wire.status.as_ref() == Some(&status) {
             continue;
         }
@@ -122,7 +131,7 @@ async fn write_all(reconciler: &Reconciler, book: &ClassBook) -> bool {
             tracing::warn!(class = name, %error, "the class's status could not be written");
             continue;
         }
-        if let Some(refusal) = verdict.as_ref().err() {
+        if let Some(refusal) = refusal {
             reconciler.events.warn(&wire.object_ref(&()), refusal.reason, &refusal.message).await;
         }
     }

@@ -11,22 +11,26 @@ mod decide;
 mod events;
 mod plan;
 mod pods;
+mod publish;
 mod queue;
 mod reconcile;
 mod render;
 mod report;
 mod restart;
 mod revisions;
+mod rights;
 mod shipped;
 mod status;
 mod watch;
 mod workload;
 mod world;
 
+pub use publish::{Publish, PublishAddress};
 pub use restart::take_back_ready;
 pub use shipped::{InstallError, SHIPPED, install_shipped};
 pub use workload::Workload;
 
+use crate::cluster::rights::Held;
 use crate::model::Hostname;
 use crate::routing::Table;
 use reconcile::Reconciler;
@@ -51,10 +55,14 @@ pub struct OperatorConfig {
     pub table: Arc<Table>,
     /// The generation of the published snapshot. A change wakes what waits for the table.
     pub changes: channel::Receiver<u64>,
+    /// The rights that are missing in the cluster.
+    pub rights: channel::Receiver<Held>,
     /// What runs in a pod.
     pub workload: Workload,
     /// How the gateway is reached from outside.
     pub url: PublicUrl,
+    /// Which addresses Ingresses tell.
+    pub publish: Publish,
 }
 
 /// Where environments live.
@@ -90,11 +98,14 @@ impl PublicUrl {
 
 /// Runs the operator until `shutdown`. What is being written then is finished first.
 pub async fn run(config: OperatorConfig, shutdown: CancellationToken) {
+    let publish = config.publish.clone();
     let reconciler = Arc::new(Reconciler::new(config));
     let mut tasks = JoinSet::new();
     watch::start(&reconciler, &shutdown, &mut tasks);
     tasks.spawn(classes::keep(reconciler.clone(), shutdown.clone()));
+    tasks.spawn(rights::keep(reconciler.clone(), shutdown.clone()));
     tasks.spawn(report::keep(reconciler.clone(), shutdown.clone()));
+    tasks.spawn(publish::keep(reconciler.clone(), publish, shutdown.clone()));
     for _ in 0..CONCURRENCY {
         tasks.spawn(reconcile::work(reconciler.clone(), shutdown.clone()));
     }

@@ -11,9 +11,11 @@ use super::plan::{Plan, Refusal, plan};
 use super::queue::Queue;
 use super::render::{Rendered, render};
 use super::revisions::numbers;
+use super::rights::MISSING_RIGHT;
 use super::status::{Figures, status};
 use super::world::{EnvironmentId, World};
 use super::{Namespaces, OperatorConfig, PublicUrl, Workload};
+use crate::cluster::rights::{Held, refused};
 use crate::model::Hostname;
 use crate::resources::{Environment, labels};
 use crate::routing::{Match, RequestView, Table};
@@ -58,6 +60,8 @@ pub struct Reconciler {
     pub table: Arc<Table>,
     /// The generation of its published snapshot.
     pub changes: watch::Receiver<u64>,
+    /// The rights that are missing.
+    pub rights: watch::Receiver<Held>,
     workload: Workload,
     url: PublicUrl,
     /// How many kinds have not been listed yet.
@@ -81,6 +85,7 @@ impl Reconciler {
             domain: config.domain,
             table: config.table,
             changes: config.changes,
+            rights: config.rights,
             workload: config.workload,
             url: config.url,
             unlisted: watch::Sender::new(super::watch::KINDS),
@@ -91,6 +96,11 @@ impl Reconciler {
     /// One more kind has been listed.
     pub fn listed(&self) {
         self.unlisted.send_modify(|count| *count = count.saturating_sub(1));
+    }
+
+    /// Whether every kind has been listed.
+    pub fn is_all_listed(&self) -> bool {
+        *self.unlisted.borrow() == 0
     }
 
     /// Waits until every kind has been listed.
@@ -218,13 +228,15 @@ impl Reconciler {
     }
 
     /// Writes the status by `decision`.
-    async fn conclude(
+    pub async fn conclude(
         &self,
         id: &EnvironmentId,
         environment: &Environment,
         decision: &Decision,
         plan: Option<&Plan>,
     ) -> Result<(), kube::Error> {
+        let blocked = self.blocked(decision);
+        let decision = blocked.as_ref().unwrap_or(decision);
         let before = environment.status.as_ref();
         let ready = self.world.pods.all(id).iter().filter(|pod| super::pods::trouble(pod).is_none()).count();
         let figures = Figures {
@@ -261,7 +273,7 @@ impl Reconciler {
     fn route(&self, id: &EnvironmentId, host: &str) -> Route {
         let table = self.table.load();
         let (method, headers) = (http::Method::GET, http::HeaderMap::new());
-        let request = RequestView { host, path: "/", query: None, method: &method, headers: &headers };
+        let request = RequestView::new(host, "/", &method, &headers);
         match table.find(&request) {
             Match::Rule(rule) => {
                 let source = &rule.name.source;
@@ -289,6 +301,9 @@ impl Reconciler {
 /// What the API server refuses for good is for the administrator to see; what may pass at the next try is not.
 fn refusal_of(error: &kube::Error) -> Option<Refusal> {
     let kube::Error::Api(answer) = error else { return None };
+    if let Some(message) = refused(&answer.message).filter(|_| answer.code == 403) {
+        return Some(Refusal { reason: MISSING_RIGHT, message });
+    }
     let for_good = matches!(answer.code, 400 | 403 | 405 | 413 | 415 | 422);
     for_good.then(|| Refusal {
         reason: "ApplyRefused",

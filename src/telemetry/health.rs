@@ -1,15 +1,30 @@
 //! `/metrics`, `/livez` and `/readyz`.
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::sync::Arc;
 
-/// What readiness is asked of: `Ok`, or a sentence that says what is not there yet.
-pub type Readiness = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+/// What `/readyz` tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// `Ok`, or a sentence that says what is not there yet.
+    pub ready: Result<(), String>,
+    /// A line for each part that was looked at, for `/readyz?verbose`.
+    pub parts: Vec<String>,
+}
+
+impl From<Result<(), String>> for Report {
+    fn from(ready: Result<(), String>) -> Self {
+        Self { ready, parts: Vec::new() }
+    }
+}
+
+/// Whom readiness is asked of.
+pub type Readiness = Arc<dyn Fn() -> Report + Send + Sync>;
 
 #[derive(Clone)]
 struct Health {
@@ -31,9 +46,14 @@ async fn render_metrics(State(health): State<Health>) -> impl IntoResponse {
     (kind, health.metrics.render())
 }
 
-async fn answer_readiness(State(health): State<Health>) -> (StatusCode, String) {
-    match (health.readiness)() {
+async fn answer_readiness(State(health): State<Health>, RawQuery(query): RawQuery) -> (StatusCode, String) {
+    let Report { ready, parts } = (health.readiness)();
+    let (status, mut said) = match ready {
         Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
         Err(missing) => (StatusCode::SERVICE_UNAVAILABLE, format!("{missing}\n")),
+    };
+    if query.is_some_and(|query| query.split('&').any(|part| part == "verbose" || part.starts_with("verbose="))) {
+        parts.iter().for_each(|part| said.extend([part, "\n"]));
     }
+    (status, said)
 }

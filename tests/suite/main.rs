@@ -15,7 +15,9 @@ mod crashes;
 mod explained;
 #[path = "../support/mod.rs"]
 mod harness;
+mod ingress;
 mod kubectl;
+mod last_good;
 mod roles;
 mod rollouts;
 mod way;

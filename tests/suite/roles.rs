@@ -6,13 +6,25 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 /// A running `doorstep gateway`.
-struct Gateway {
+pub struct Gateway {
     child: Child,
     addresses: Value,
 }
 
 impl Gateway {
-    fn start(folder: &Path, arguments: &[&str]) -> Self {
+    /// Starts one and waits until it is ready.
+    pub fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let gateway = Self::begin(folder, arguments);
+        wait_for("readiness", || match gateway.get("admin", "/readyz", "localhost") {
+            answer if answer == "ok\n" => Ok(()),
+            answer => Err(answer),
+        });
+        gateway
+    }
+
+    /// Starts one in `folder`, which may hold the state of an earlier one, and waits until it listens.
+    pub fn begin(folder: &Path, arguments: &[&str]) -> Self {
+        let _old = std::fs::remove_file(folder.join("addresses.json"));
         let mut child = Command::new(binary())
             .args(["gateway", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data"])
             .arg(folder)
@@ -27,20 +39,17 @@ impl Gateway {
             let text = std::fs::read_to_string(folder.join("addresses.json")).map_err(|error| error.to_string())?;
             serde_json::from_str::<Value>(&text).map_err(|error| error.to_string())
         });
-        let gateway = Self { child, addresses };
-        wait_for("readiness", || match gateway.get("admin", "/readyz", "localhost") {
-            answer if answer == "ok\n" => Ok(()),
-            answer => Err(answer),
-        });
-        gateway
+        Self { child, addresses }
     }
 
-    fn get(&self, port: &str, path: &str, host: &str) -> String {
+    /// The body of a GET of `path` at one of its ports.
+    pub fn get(&self, port: &str, path: &str, host: &str) -> String {
         let url = format!("http://{}{path}", self.addresses[port].as_str().unwrap());
         texts(&curl().args(["-H", &format!("Host: {host}"), &url]).output().unwrap()).0
     }
 
-    fn stop(mut self) {
+    /// Ends it as a person would, and asserts a clean end.
+    pub fn stop(mut self) {
         signal(self.child.id(), "TERM");
         let status = wait_for("a clean end", || self.child.try_wait().unwrap().ok_or_else(|| "it runs".to_owned()));
         assert!(status.success(), "{status}");

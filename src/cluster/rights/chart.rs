@@ -1,0 +1,86 @@
+//! The chart's RBAC, generated from the list.
+
+use super::list::{Place, RIGHTS, Right, Role};
+use std::fmt::{self, Write as _};
+
+/// A template could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("the template of the {0}'s rights cannot be written: {1}")]
+pub struct RbacError(&'static str, fmt::Error);
+
+/// The files of `deploy/chart/templates` that hold the roles' rights: name and content.
+pub fn rbac_templates() -> Result<Vec<(String, String)>, RbacError> {
+    [Role::Gateway, Role::Manager]
+        .into_iter()
+        .map(|role| {
+            let name = role.as_str();
+            let mut text = String::new();
+            template(&mut text, role).map_err(|error| RbacError(name, error))?;
+            Ok((format!("{name}-rbac.yaml"), text))
+        })
+        .collect()
+}
+
+fn template(text: &mut String, role: Role) -> fmt::Result {
+    let name = role.as_str();
+    writeln!(
+        text,
+        "{{{{- /* Generated from src/cluster/rights/list.rs; DOORSTEP_UPDATE=1 cargo test --test generated writes it anew. */}}}}"
+    )?;
+    writeln!(text, "{{{{- if .Values.{name}.enabled }}}}")?;
+    for place in [Place::Watched, Place::Environments, Place::Lease, Place::Cluster] {
+        let rights: Vec<&Right> = RIGHTS.iter().filter(|right| right.role == role && right.place == place).collect();
+        if !rights.is_empty() {
+            documents(text, name, place, &rights)?;
+        }
+    }
+    writeln!(text, "{{{{- end }}}}")
+}
+
+/// A role and its binding.
+fn documents(text: &mut String, role: &str, place: Place, rights: &[&Right]) -> fmt::Result {
+    let (suffix, namespace) = match place {
+        Place::Watched => ("", "{{ include \"doorstep.environments.namespace\" . }}"),
+        Place::Environments => ("-environments", "{{ include \"doorstep.environments.namespace\" . }}"),
+        Place::Lease => ("-lease", "{{ .Release.Namespace }}"),
+        Place::Cluster => ("-classes", ""),
+    };
+    // With a release in each of several namespaces, names of what has no namespace would meet.
+    let global = "{{ .Release.Namespace }}-";
+    let (prefix, kind) = match place {
+        Place::Watched => (
+            format!("{{{{ if not .Values.namespaced }}}}{global}{{{{ end }}}}"),
+            "{{ if .Values.namespaced }}Role{{ else }}ClusterRole{{ end }}",
+        ),
+        Place::Environments | Place::Lease => (String::new(), "Role"),
+        Place::Cluster => (global.to_owned(), "ClusterRole"),
+    };
+    let name = format!("{prefix}{{{{ include \"doorstep.{role}.fullname\" . }}}}{suffix}");
+    let mut metadata = format!("metadata:\n  name: {name}\n");
+    match place {
+        Place::Watched => {
+            write!(metadata, "  {{{{- if .Values.namespaced }}}}\n  namespace: {namespace}\n  {{{{- end }}}}\n")?;
+        }
+        Place::Environments | Place::Lease => writeln!(metadata, "  namespace: {namespace}")?,
+        Place::Cluster => {}
+    }
+    write!(
+        metadata,
+        "  labels:\n    {{{{- include \"doorstep.labels\" . | nindent 4 }}}}\n    app.kubernetes.io/component: {role}\n"
+    )?;
+    write!(text, "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}\n{metadata}rules:\n")?;
+    for right in rights {
+        rule(text, right)?;
+    }
+    write!(text, "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: {kind}Binding\n{metadata}")?;
+    write!(text, "roleRef:\n  apiGroup: rbac.authorization.k8s.io\n  kind: {kind}\n  name: {name}\nsubjects:\n")?;
+    write!(text, "  - kind: ServiceAccount\n    name: {{{{ include \"doorstep.{role}.serviceAccountName\" . }}}}\n")?;
+    writeln!(text, "    namespace: {{{{ .Release.Namespace }}}}")
+}
+
+fn rule(text: &mut String, right: &Right) -> fmt::Result {
+    let Right { group, resource, without, .. } = right;
+    let verbs: Vec<&str> = right.verbs.iter().map(|verb| verb.as_str()).collect();
+    writeln!(text, "  # Without: {without}.")?;
+    writeln!(text, "  - apiGroups: [\"{group}\"]\n    resources: [{resource}]\n    verbs: [{}]", verbs.join(", "))
+}
