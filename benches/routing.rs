@@ -103,7 +103,7 @@ impl World {
         for _ in 0..20 {
             for host in &hosts {
                 let table = self.table.load();
-                let request = RequestView { host, path: "/some/path", query: None, method: &method, headers: &headers };
+                let request = RequestView::new(host, "/some/path", &method, &headers);
                 assert!(matches!(black_box(table.find(black_box(&request))), Match::Rule(_)));
             }
         }
@@ -130,7 +130,7 @@ fn service(number: usize) -> Contribution {
     let cluster = ClusterName { namespace: "default".into(), service: name.clone(), port: PortName::Number(80) };
     let backend = BackendSpec::Service { cluster, slice_port: "http".into(), protocol: Protocol::Http1, weight: 1 };
     let source = SourceKey { kind: SourceKind::Service, namespace: "default".into(), name };
-    let rules = vec![RuleSpec { matcher: Matcher::any(), backends: vec![backend], timeouts: Timeouts::default() }];
+    let rules = vec![RuleSpec { matcher: Matcher::any(), backends: vec![backend], ..RuleSpec::default() }];
     Contribution::of_one_group(source, 0, Claims::Personal(key(number)), rules)
 }
 

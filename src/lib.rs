@@ -7,6 +7,7 @@
 //! | [`app`] | composition: builds gateway, manager and `up` from all other rooms |
 //! | [`cli`] | the commands, one file each |
 //! | [`config`] | files from outside: read, checked, every error with its place |
+//! | [`migrate`] | configurations of other gateways, translated to ours |
 //! | [`model`] | plain values that rooms share: user ids, host names, class names, parameters |
 //! | [`resources`] | the custom resources of `doorstep.dev`, their schema, labels and conditions |
 //! | [`routing`] | the route table: compile, match, explain |
@@ -28,6 +29,7 @@ pub mod cluster;
 pub mod config;
 pub mod discovery;
 pub mod embedded;
+pub mod migrate;
 pub mod model;
 pub mod operator;
 pub mod proxy;

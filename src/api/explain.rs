@@ -5,12 +5,13 @@ use super::input::{json_object, kind_of, pointer, refuse_unknown};
 use super::problem::{FieldError, Problem};
 use super::{ApiState, Shared};
 use crate::model::{Hostname, shown};
-use crate::routing::RequestView;
+use crate::routing::{RequestView, Scheme};
 use axum::Json;
 use axum::extract::{Request, State};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::net::IpAddr;
 use utoipa::ToSchema;
 
 /// The request to be explained.
@@ -26,6 +27,10 @@ pub struct ExplainRequest {
     /// Its fields.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<HeaderField>,
+    /// The client's address, for rules and filters that ask for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "10.0.0.7")]
+    pub client: Option<String>,
 }
 
 /// A field of a request.
@@ -68,6 +73,8 @@ pub(super) async fn explain(State(state): Shared, request: Request) -> Result<Js
 
 /// The request to be explained, checked.
 struct Asked {
+    scheme: Scheme,
+    client: Option<IpAddr>,
     host: Hostname,
     path: String,
     query: Option<String>,
@@ -78,13 +85,14 @@ struct Asked {
 impl Asked {
     fn read(body: &Map<String, Value>) -> Result<Self, Problem> {
         let mut errors = Vec::new();
-        refuse_unknown(body, "", &["url", "method", "headers"], &mut errors);
+        refuse_unknown(body, "", &["url", "method", "headers", "client"], &mut errors);
         let url = url(body.get("url")).map_err(|said| errors.push(FieldError::new("/url", said))).ok();
         let method = method(body.get("method")).map_err(|said| errors.push(FieldError::new("/method", said))).ok();
         let headers = headers(body.get("headers"), &mut errors);
-        match (url, method) {
-            (Some((host, path, query)), Some(method)) if errors.is_empty() => {
-                Ok(Self { host, path, query, method, headers })
+        let client = client(body.get("client")).map_err(|said| errors.push(FieldError::new("/client", said))).ok();
+        match (url, method, client) {
+            (Some((scheme, host, path, query)), Some(method), Some(client)) if errors.is_empty() => {
+                Ok(Self { scheme, client, host, path, query, method, headers })
             }
             _ => Err(Problem::invalid(errors)),
         }
@@ -92,6 +100,8 @@ impl Asked {
 
     fn explanation(&self, state: &ApiState) -> Map<String, Value> {
         let request = RequestView {
+            scheme: self.scheme,
+            client: self.client,
             host: self.host.as_str(),
             path: &self.path,
             query: self.query.as_deref(),
@@ -106,7 +116,7 @@ impl Asked {
     }
 }
 
-fn url(value: Option<&Value>) -> Result<(Hostname, String, Option<String>), String> {
+fn url(value: Option<&Value>) -> Result<(Scheme, Hostname, String, Option<String>), String> {
     const LIKE: &str = "give one like http://fronthaimaz.int.localhost:8080/";
     let text = match value {
         Some(Value::String(text)) => text,
@@ -123,7 +133,18 @@ fn url(value: Option<&Value>) -> Result<(Hostname, String, Option<String>), Stri
     }
     let host = uri.host().unwrap_or_default();
     let host = host.parse::<Hostname>().map_err(|error| format!("{error}; {LIKE}"))?;
-    Ok((host, uri.path().to_owned(), uri.query().map(str::to_owned)))
+    let scheme = Scheme::of_tls(scheme == "https" || scheme == "wss");
+    Ok((scheme, host, uri.path().to_owned(), uri.query().map(str::to_owned)))
+}
+
+fn client(value: Option<&Value>) -> Result<Option<IpAddr>, String> {
+    match value {
+        None => Ok(None),
+        Some(Value::String(text)) => {
+            text.parse().map(Some).map_err(|_| format!("{} is not an address, like 10.0.0.7", shown(text)))
+        }
+        Some(other) => Err(format!("client is {}; it has to be a string, like 10.0.0.7", kind_of(other))),
+    }
 }
 
 fn method(value: Option<&Value>) -> Result<Method, String> {

@@ -20,9 +20,6 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-/// How long requests under way may take when it ends.
-const GRACE: Duration = Duration::from_secs(30);
-
 /// What the gateway is to be.
 #[derive(Debug, Clone)]
 pub struct GatewayOptions {
@@ -52,6 +49,8 @@ pub struct GatewayOptions {
     pub shutdown_delay: Duration,
     /// Whether another gateway of the same user may have the same ports.
     pub share_port: bool,
+    /// How long requests under way may take when it ends.
+    pub grace: Duration,
     /// Where the access log goes.
     pub access_log: Sink,
 }
@@ -73,18 +72,19 @@ pub struct Gateway {
 pub fn run(options: GatewayOptions, greet: impl FnOnce(&Gateway)) -> Result<()> {
     logs::start(None);
     super::runtime()?.block_on(async {
+        let grace = options.grace;
         let mut gateway = build(options).await?;
         tokio::select! {
             ready = gateway.ready() => ready?,
             signal = signals::end() => {
                 tracing::info!(signal = signal?, "ending before the first complete table");
-                return gateway.shutdown(GRACE).await;
+                return gateway.shutdown(grace).await;
             }
         }
         greet(&gateway);
         let signal = signals::end().await?;
         tracing::info!(signal, "ending");
-        gateway.shutdown(GRACE).await
+        gateway.shutdown(grace).await
     })
 }
 

@@ -11,7 +11,8 @@ use clap::Args;
 use serde_json::Value;
 
 /// What people want to know first, in this order.
-const FIRST: [&str; 6] = ["decision", "winner", "losers", "backends", "environment", "environmentState"];
+const FIRST: [&str; 8] =
+    ["decision", "winner", "filters", "outcome", "losers", "backends", "environment", "environmentState"];
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -23,6 +24,9 @@ pub(super) struct Arguments {
     /// The method of the request
     #[arg(short = 'X', long = "request", value_name = "METHOD", default_value = "GET")]
     method: String,
+    /// The address that it comes from, for rules and filters that ask for it
+    #[arg(long, value_name = "ADDRESS")]
+    client: Option<std::net::IpAddr>,
     /// The form of the result
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
@@ -30,7 +34,12 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
     let headers = arguments.headers.iter().map(|text| header(text)).collect::<Result<_, _>>()?;
-    let asked = ExplainRequest { url: arguments.url.clone(), method: Some(arguments.method.clone()), headers };
+    let asked = ExplainRequest {
+        url: arguments.url.clone(),
+        method: Some(arguments.method.clone()),
+        headers,
+        client: arguments.client.map(|client| client.to_string()),
+    };
     let answer: ExplainResponse = Client::new(globals)?.post("/explain", &asked).await?;
     output::result(arguments.output, &answer, |answer, _| show(answer))
 }

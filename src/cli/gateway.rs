@@ -15,7 +15,7 @@ const LAST_GOOD_FILE: &str = "last-good";
 
 #[derive(Debug, Clone, Args)]
 pub(super) struct Arguments {
-    /// A file of routes; without --kubeconfig the gateway needs no cluster then
+    /// A file of routes; without --kubeconfig, and outside of a pod, the gateway needs no cluster then
     #[arg(long, value_name = "FILE")]
     routes: Option<PathBuf>,
     /// The cluster; inside of one it is found without [default: KUBECONFIG, or the pod's own]
@@ -52,6 +52,9 @@ pub(super) struct Arguments {
     /// After SIGTERM, seconds in which it is not ready and goes on serving, until nobody sends it anything
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = clap::value_parser!(u64).range(..=600))]
     shutdown_delay: u64,
+    /// Seconds that requests under way may take after that
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = clap::value_parser!(u64).range(..=3600))]
+    drain: u64,
     /// Let another gateway of the same user have the same ports, so that one can take over from the other
     #[arg(long)]
     share_port: bool,
@@ -64,8 +67,9 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
     let Arguments { routes, kubeconfig, http, https, admin, domain, .. } = arguments.clone();
     let cluster = match (kubeconfig, &routes) {
         (Some(path), _) => ClusterAccess::Kubeconfig(path),
-        (None, Some(_)) => ClusterAccess::None,
-        (None, None) => ClusterAccess::Inferred,
+        // In a pod the file of routes is one beside the cluster: its backends may be Services.
+        (None, Some(_)) if std::env::var_os("KUBERNETES_SERVICE_HOST").is_none() => ClusterAccess::None,
+        (None, _) => ClusterAccess::Inferred,
     };
     let data = globals.data()?;
     let last_good = match &arguments.last_good {
@@ -86,6 +90,7 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         allow_loopback_endpoints: arguments.allow_loopback_endpoints,
         locality: Locality { zone: named(arguments.zone.as_deref()), node: named(arguments.node.as_deref()) },
         shutdown_delay: Duration::from_secs(arguments.shutdown_delay),
+        grace: Duration::from_secs(arguments.drain),
         share_port: arguments.share_port,
         access_log: super::up::sink(&arguments.access_log),
     };

@@ -9,6 +9,7 @@ mod explain;
 mod gateway;
 mod globals;
 mod manager;
+mod migrate;
 mod node;
 pub mod output;
 mod progress;
@@ -60,6 +61,9 @@ enum Command {
     Env(env::Command),
     /// Say who would answer a request, and why
     Explain(explain::Arguments),
+    /// Translate the configuration of another gateway
+    #[command(subcommand)]
+    Migrate(migrate::Command),
     /// List the classes, or show one
     Classes(classes::Arguments),
     /// Print the completions for a shell
@@ -88,6 +92,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Node(arguments) => node::run(&cli.globals, arguments),
         Command::Env(command) => client::block_on(env::run(&cli.globals, command)),
         Command::Explain(arguments) => client::block_on(explain::run(&cli.globals, arguments)),
+        Command::Migrate(command) => migrate::run(command),
         Command::Classes(arguments) => client::block_on(classes::run(&cli.globals, arguments)),
         Command::Completions(arguments) => completions::run(&mut Cli::command(), arguments),
         Command::SampleFront => sample_front::run(),

@@ -14,7 +14,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// The most bytes of a file that is read.
-const MAX_BYTES: u64 = 4 << 20;
+pub const MAX_BYTES: u64 = 4 << 20;
 
 /// Reads a whole text file, if it is not larger than 4 MiB.
 pub fn read_file(path: &Path) -> Result<String, ConfigErrors> {

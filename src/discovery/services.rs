@@ -3,7 +3,7 @@
 use crate::model::{EnvironmentKey, shown};
 use crate::resources::labels;
 use crate::routing::{
-    BackendSpec, Claims, ClusterName, Contribution, HostClaim, KnownService, Matcher, PortName, Problem, ProblemReason,
+    BackendSpec, Claims, ClusterName, Contribution, HostClaim, KnownService, PortName, Problem, ProblemReason,
     Protocol, RuleSpec, ServiceKey, SourceKey, SourceKind, Timeouts,
 };
 use k8s_openapi::api::core::v1::{Service, ServicePort};
@@ -99,7 +99,7 @@ pub(super) fn translate(service: &Service) -> (Option<Contribution>, Vec<Problem
         parsed
     });
     let timeouts = Timeouts { wait, ..Timeouts::default() };
-    let rules = vec![RuleSpec { matcher: Matcher::any(), backends: vec![backend(service, port)], timeouts }];
+    let rules = vec![RuleSpec { backends: vec![backend(service, port)], timeouts, ..RuleSpec::default() }];
     let created = service.creation_timestamp().map_or(i64::MAX, |time| time.0.as_second());
     (Some(Contribution::of_one_group(source(service), created, claims, rules)), problems)
 }

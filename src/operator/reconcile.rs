@@ -273,7 +273,7 @@ impl Reconciler {
     fn route(&self, id: &EnvironmentId, host: &str) -> Route {
         let table = self.table.load();
         let (method, headers) = (http::Method::GET, http::HeaderMap::new());
-        let request = RequestView { host, path: "/", query: None, method: &method, headers: &headers };
+        let request = RequestView::new(host, "/", &method, &headers);
         match table.find(&request) {
             Match::Rule(rule) => {
                 let source = &rule.name.source;

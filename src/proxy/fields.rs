@@ -2,6 +2,7 @@
 
 use super::connection::Client;
 use super::request::{Checked, Upgrade};
+use crate::routing::X_FORWARDED_PREFIX;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -61,6 +62,7 @@ pub(super) fn to_backend(headers: &mut HeaderMap, checked: &Checked, client: &Cl
     headers.remove(header::TE);
     headers.remove(&HTTP2_SETTINGS);
     headers.remove(header::FORWARDED);
+    headers.remove(&X_FORWARDED_PREFIX);
     join_cookies(headers);
     headers.insert(header::HOST, checked.host_value.clone());
     headers.insert(&X_FORWARDED_FOR, client.peer_value.clone());

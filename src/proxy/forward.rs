@@ -3,6 +3,7 @@
 use super::body::{Progress, RequestBody, ResponseBody};
 use super::connection::Client;
 use super::fields;
+use super::filters;
 use super::record::Record;
 use super::refusal::Refusal;
 use super::request;
@@ -10,7 +11,7 @@ use super::respond;
 use super::send::send;
 use super::upgrade;
 use super::worker::Worker;
-use crate::routing::{Match, RequestView, Rule};
+use crate::routing::{Match, Rule};
 use http::{Method, Request, Response, StatusCode, Uri, Version, request::Parts};
 use hyper::body::Incoming;
 use std::convert::Infallible;
@@ -38,6 +39,11 @@ pub(super) async fn handle(
     };
     record.rule = Some(rule.clone());
     fields::to_backend(&mut parts.headers, &checked, &client, &record.request_id);
+    if !rule.filters.is_empty()
+        && let Err(answered) = filters::request(&rule, &mut parts, &checked, &client, &mut record)
+    {
+        return Ok(filters::answer(answered, html, record));
+    }
     let limits = &client.worker.limits;
     let idle = rule.timeouts.idle.unwrap_or(limits.stream_idle);
     let content = record.content.clone();
@@ -64,13 +70,7 @@ pub(super) async fn handle(
 
 /// The rule that takes the request.
 fn route(client: &Client, parts: &Parts, host: &str) -> Result<Arc<Rule>, Refusal> {
-    let view = RequestView {
-        host,
-        path: parts.uri.path(),
-        query: parts.uri.query(),
-        method: &parts.method,
-        headers: &parts.headers,
-    };
+    let view = filters::view(client, parts, host);
     let table = client.worker.table.load();
     match table.find(&view) {
         Match::Rule(rule) => Ok(rule.clone()),

@@ -8,6 +8,7 @@ mod activity;
 mod body;
 mod connection;
 mod fields;
+mod filters;
 mod forward;
 mod gateway;
 mod limits;

@@ -25,6 +25,8 @@ pub(super) struct Record {
     pub(super) status: Option<StatusCode>,
     refusal: Option<(&'static str, &'static str)>,
     pub(super) rule: Option<Arc<Rule>>,
+    /// The request's Origin field, where the rule has filters.
+    pub(super) origin: Option<HeaderValue>,
     pub(super) endpoint: Option<Arc<Endpoint>>,
     environment: Option<String>,
     pub(super) retries: u32,
@@ -54,6 +56,7 @@ impl Record {
             status: None,
             refusal: None,
             rule: None,
+            origin: None,
             endpoint: None,
             environment: None,
             retries: 0,

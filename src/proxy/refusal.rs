@@ -55,6 +55,13 @@ pub enum Refusal {
     Connect,
     /// The host is not the one of the TLS connection (RFC 9110, section 15.5.20).
     Misdirected,
+    /// A filter of the rule lets it not pass.
+    Denied {
+        /// What the filter says.
+        status: StatusCode,
+        /// Why, in a sentence.
+        reason: Box<str>,
+    },
     /// The head is larger than allowed. Told by hyper; here for the access log.
     HeadTooLarge,
     /// The target is longer than allowed. Told by hyper; here for the access log.
@@ -121,6 +128,7 @@ impl Refusal {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
             Self::Connect => StatusCode::NOT_IMPLEMENTED,
             Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::Denied { status, .. } => *status,
             Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTimeout | Self::ContentTimeout => StatusCode::REQUEST_TIMEOUT,
@@ -142,7 +150,7 @@ impl Refusal {
             Self::ResponseHeadTimeout => "http_response_timeout",
             Self::UpstreamReset { .. } => "connection_terminated",
             Self::UpstreamProtocol => "http_protocol_error",
-            Self::Misdirected => "http_request_denied",
+            Self::Misdirected | Self::Denied { .. } => "http_request_denied",
             Self::BadRequest(_)
             | Self::Connect
             | Self::HeadTooLarge
@@ -173,6 +181,7 @@ impl Refusal {
             Self::BadRequest(_) => "BadRequest",
             Self::Connect => "Connect",
             Self::Misdirected => "Misdirected",
+            Self::Denied { .. } => "Denied",
             Self::HeadTooLarge => "HeadTooLarge",
             Self::TargetTooLong => "TargetTooLong",
             Self::HeadTimeout => "HeadTimeout",
@@ -201,6 +210,7 @@ impl Refusal {
             Self::BadRequest(_) => "Bad request",
             Self::Connect => "CONNECT is not served",
             Self::Misdirected => "Wrong connection for this host",
+            Self::Denied { .. } => "Not allowed here",
             Self::HeadTooLarge => "The request's fields are too large",
             Self::TargetTooLong => "The request's target is too long",
             Self::HeadTimeout | Self::ContentTimeout => "The request did not come in time",
@@ -238,6 +248,7 @@ impl Refusal {
             Self::BadRequest(kind) => kind.detail().into(),
             Self::Connect => "This gateway is no forward proxy.".into(),
             Self::Misdirected => "The TLS connection was made for another host name; open a new one.".into(),
+            Self::Denied { reason, .. } => reason.to_string(),
             Self::HeadTooLarge => "At most 64 KiB and 100 fields are taken.".into(),
             Self::TargetTooLong => "The target of the request is too long.".into(),
             Self::HeadTimeout => "The head of a request must be complete within the deadline.".into(),
@@ -265,6 +276,7 @@ impl Refusal {
             | Self::BadRequest(_)
             | Self::Connect
             | Self::Misdirected
+            | Self::Denied { .. }
             | Self::HeadTooLarge
             | Self::TargetTooLong
             | Self::HeadTimeout
@@ -292,6 +304,7 @@ impl Refusal {
             | Self::BadRequest(_)
             | Self::Connect
             | Self::Misdirected
+            | Self::Denied { .. }
             | Self::HeadTooLarge
             | Self::TargetTooLong
             | Self::HeadTimeout
@@ -320,6 +333,7 @@ impl Refusal {
             | Self::BadRequest(_)
             | Self::Connect
             | Self::Misdirected
+            | Self::Denied { .. }
             | Self::HeadTooLarge
             | Self::TargetTooLong
             | Self::HeadTimeout

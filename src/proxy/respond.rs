@@ -2,6 +2,7 @@
 
 use super::body::{Progress, RequestBody, ResponseBody};
 use super::fields;
+use super::filters;
 use super::forward::{RESPONSE_VERSION, is_unasked_switch};
 use super::pages;
 use super::record::Record;
@@ -48,6 +49,7 @@ fn streamed(
 ) -> Response<ResponseBody> {
     let (mut parts, incoming) = response.into_parts();
     fields::to_client(&mut parts.headers, parts.status);
+    filters::response(&record, &mut parts.headers);
     parts.version = RESPONSE_VERSION;
     record.answered(parts.status);
     if record.version() < Version::HTTP_2 && record.client().worker.is_stopping() {

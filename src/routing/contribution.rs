@@ -1,6 +1,6 @@
 //! What a source says, in plain values: the form in which the cluster's objects and files reach the index.
 
-use super::{ClusterName, EndpointState, Hints, Matcher, PortName, Protocol, SourceKey, Timeouts};
+use super::{ClusterName, EndpointState, Filter, Hints, Matcher, PortName, Protocol, SourceKey, Timeouts};
 use crate::model::{EnvironmentKey, Hostname};
 use std::fmt;
 use std::net::SocketAddr;
@@ -141,10 +141,15 @@ pub enum BackendSpec {
 }
 
 /// One rule as a source gives it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct RuleSpec {
     /// What it wants of a request.
     pub matcher: Matcher,
+    /// Goes before all else that decides between rules of one host; higher ones first. Only an operator's own file may
+    /// give one: from an object it would let anybody go before everybody.
+    pub priority: i64,
+    /// What happens to a request on its way, and to its response.
+    pub filters: Vec<Filter>,
     /// Where it leads.
     pub backends: Vec<BackendSpec>,
     /// Its deadlines.

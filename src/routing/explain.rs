@@ -1,6 +1,6 @@
 //! Why a request goes where it goes, for people. It asks the same table by the same code as the request would.
 
-use super::{HostRoutes, Match, RequestView, Rule, Snapshot};
+use super::{Answer, HostRoutes, Match, Passage, RequestView, Rule, Snapshot};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -18,6 +18,12 @@ pub struct Explanation {
     pub winner: Option<ExplainedRule>,
     /// The rules that could have, in the order in which they were asked.
     pub losers: Vec<Loser>,
+    /// What the winner's filters do to the request, in their order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<String>,
+    /// What comes of the request behind these filters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub outcome: Option<ExplainedAnswer>,
     /// Where the winner leads.
     pub backends: Vec<ExplainedBackend>,
     /// The environment whose host it is: `<user>-<class>`.
@@ -40,6 +46,42 @@ pub struct ExplainedRule {
     pub host: String,
     /// What it wants of a request.
     pub matches: String,
+}
+
+/// What comes of a request behind the filters of its rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ExplainedAnswer {
+    /// It goes to a backend like this.
+    #[serde(rename_all = "camelCase")]
+    Forwarded {
+        /// The Host field.
+        host: String,
+        /// Path and query.
+        path: String,
+    },
+    /// The client is sent elsewhere.
+    #[serde(rename_all = "camelCase")]
+    Redirected {
+        /// The status.
+        status: u16,
+        /// Where to.
+        location: String,
+    },
+    /// The client is refused.
+    #[serde(rename_all = "camelCase")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// Why.
+        reason: String,
+    },
+    /// The gateway answers a preflight.
+    #[serde(rename_all = "camelCase")]
+    Preflight {
+        /// The origin that it allows.
+        allowed_origin: Option<String>,
+    },
 }
 
 /// A rule that did not get the request.
@@ -106,6 +148,8 @@ impl Snapshot {
             decision,
             winner: winner.zip(winning).map(|(rule, host)| describe(host, rule)),
             losers,
+            filters: winner.map(|rule| rule.filters.iter().map(ToString::to_string).collect()).unwrap_or_default(),
+            outcome: winner.and_then(|rule| outcome(rule, request)),
             backends: winner.map(|rule| backends(rule)).unwrap_or_default(),
             environment: key.as_ref().map(ToString::to_string),
             environment_state: note.map(|note| format!("{}: {}", note.reason, note.message)),
@@ -132,6 +176,10 @@ impl Snapshot {
                 }
                 let reason = match (mismatch, winner) {
                     (Some(mismatch), _) => mismatch.to_string(),
+                    (None, Some(winner)) if winner.priority > rule.priority => format!(
+                        "it matches, but {} ({}) has a higher priority: {} over {}",
+                        winner.name, winner.matcher, winner.priority, rule.priority
+                    ),
                     (None, Some(winner)) => {
                         format!("it matches, but {} ({}) is more specific or older", winner.name, winner.matcher)
                     }
@@ -159,6 +207,34 @@ impl Snapshot {
 
 fn describe(host: &HostRoutes, rule: &Rule) -> ExplainedRule {
     ExplainedRule { name: rule.name.to_string(), host: host.host.to_string(), matches: rule.matcher.to_string() }
+}
+
+/// What the rule's filters make of the request: by the code that makes it so.
+fn outcome(rule: &Rule, request: &RequestView<'_>) -> Option<ExplainedAnswer> {
+    if rule.filters.is_empty() {
+        return None;
+    }
+    let mut headers = request.headers.clone();
+    let mut passage = Passage::new(request, request.host);
+    let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    Some(match passage.through(&rule.filters, &mut headers) {
+        Ok(()) => ExplainedAnswer::Forwarded {
+            host: passage.host.into_owned(),
+            path: match passage.query {
+                Some(query) => format!("{}?{query}", passage.path),
+                None => passage.path.into_owned(),
+            },
+        },
+        Err(Answer::Redirect { status, location }) => {
+            ExplainedAnswer::Redirected { status: status.as_u16(), location: text(&location) }
+        }
+        Err(Answer::Refuse { status, reason }) => {
+            ExplainedAnswer::Refused { status: status.as_u16(), reason: reason.into_owned() }
+        }
+        Err(Answer::Preflight(told)) => {
+            ExplainedAnswer::Preflight { allowed_origin: told.get(http::header::ACCESS_CONTROL_ALLOW_ORIGIN).map(text) }
+        }
+    })
 }
 
 fn backends(rule: &Rule) -> Vec<ExplainedBackend> {

@@ -68,24 +68,27 @@ impl HostRoutes {
     }
 }
 
-/// The tier, then the Gateway API's order for HTTPRoute rules: path, method, number of fields, number of query parameters, then the older
-/// source, then its name, then the place in it.
+/// The tier, then the priority, then the Gateway API's order for HTTPRoute rules: path, method, number of fields, number of
+/// query parameters (and of other conditions), then the older source, then its name, then the place in it.
 fn precedence(created: i64, rule: &Rule) -> impl Ord + use<> {
     let matcher = &rule.matcher;
     (
         rule.tier,
+        Reverse(rule.priority),
         Reverse(matcher.path.rank()),
         Reverse(matcher.method.is_some()),
         Reverse(matcher.headers.len()),
         Reverse(matcher.query.len()),
+        Reverse(matcher.conditions.len()),
         created,
         rule.name.clone(),
     )
 }
 
 fn conflict(host: &HostClaim, loser: &Rule, winner: &Rule) -> Problem {
+    let goes_first = if winner.priority > loser.priority { "has a higher priority" } else { "is older" };
     let message = format!(
-        "{host} ({}) is answered by {}, which is older; give this one another host or another match",
+        "{host} ({}) is answered by {}, which {goes_first}; give this one another host or another match",
         loser.matcher, winner.name.source
     );
     Problem {

@@ -3,9 +3,10 @@
 use super::ports::Ports;
 use super::services::Services;
 use super::{
-    BackendRef, BackendSpec, CHALLENGE_PATH, Claims, Cluster, ClusterName, Contribution, EnvironmentNote, HostClaim,
-    HostGroup, HostRoutes, KnownService, Locality, PathMatch, PersonalHosts, PortName, Problem, ProblemReason, Rule,
-    RuleName, RuleSpec, ServiceKey, Slice, SliceKey, Snapshot, SourceKey, SourceKind, Table, Tier, Timeouts,
+    BackendRef, BackendSpec, CHALLENGE_PATH, Claims, Cluster, ClusterName, Contribution, EnvironmentNote, Filter,
+    HostClaim, HostGroup, HostRoutes, KnownService, Locality, PathMatch, PersonalHosts, PortName, Problem,
+    ProblemReason, Rule, RuleName, RuleSpec, ServiceKey, Slice, SliceKey, Snapshot, SourceKey, SourceKind, Table, Tier,
+    Timeouts,
 };
 use crate::model::{ClassName, EnvironmentKey, HostPattern, Hostname};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -380,7 +381,7 @@ impl Routes {
                     continue;
                 };
                 let backends = self.backends(spec);
-                if backends.is_empty() {
+                if backends.is_empty() && !spec.filters.iter().any(Filter::may_answer) {
                     continue;
                 }
                 let missing = backends.iter().filter_map(|backend| backend.unresolved.clone());
@@ -389,6 +390,8 @@ impl Routes {
                     name,
                     tier,
                     matcher: spec.matcher.clone(),
+                    priority: spec.priority,
+                    filters: spec.filters.clone().into(),
                     backends: backends.into(),
                     timeouts: Timeouts { wait: spec.timeouts.wait.or_else(|| self.ports.wait(spec)), ..spec.timeouts },
                     environment: environment.clone(),
@@ -487,7 +490,7 @@ fn tier(group: &HostGroup, spec: &RuleSpec) -> Option<Tier> {
         Claims::Personal(_) | Claims::Named(_) => Some(group.tier),
         Claims::Challenge { .. } => match &spec.matcher.path {
             PathMatch::Exact(path) if path.starts_with(CHALLENGE_PATH) => Some(Tier::Challenge),
-            PathMatch::Exact(_) | PathMatch::Prefix(_) | PathMatch::Regex(_) => None,
+            PathMatch::Exact(_) | PathMatch::Begins(_) | PathMatch::Prefix(_) | PathMatch::Regex(_) => None,
         },
     }
 }

@@ -1,6 +1,6 @@
 //! What one rule wants of a request: compiled once, asked often.
 
-use super::RequestView;
+use super::{Condition, RequestView};
 use http::{HeaderName, Method};
 use regex::Regex;
 use std::borrow::Cow;
@@ -12,6 +12,8 @@ use std::fmt;
 pub enum PathMatch {
     /// The whole path, to the byte.
     Exact(Box<str>),
+    /// A prefix to the byte: `/foo` takes `/foobar` too.
+    Begins(Box<str>),
     /// A prefix of whole segments: `/foo` takes `/foo`, `/foo/` and `/foo/bar`, not `/foobar`. Kept without a trailing slash.
     Prefix(Box<str>),
     /// A regular expression for the whole path.
@@ -38,11 +40,13 @@ pub struct Matcher {
     pub headers: Box<[(HeaderName, ValueMatch)]>,
     /// Of its query: the first value of the name counts.
     pub query: Box<[(Box<str>, ValueMatch)]>,
+    /// What else must be so, all of it.
+    pub conditions: Box<[Condition]>,
 }
 
 /// The part of a request that a rule did not like. It borrows from the rule: most rules asked are not the one, and saying
 /// no must not allocate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Mismatch<'m> {
     /// Its path.
     Path,
@@ -52,18 +56,26 @@ pub enum Mismatch<'m> {
     Header(&'m HeaderName),
     /// The query parameter of that name.
     Query(&'m str),
+    /// Another condition.
+    Condition(&'m Condition),
 }
 
 /// What makes two matchers the same, whatever the order of their fields and parameters: kind and text of the path, the
-/// method, then name, kind and text of each. A tuple, because joined or shortened texts would make strangers equal.
+/// method, then name, kind and text of each, then the other conditions in Debug's form, which quotes every text. A tuple,
+/// because joined or shortened texts would make strangers equal.
 pub(super) type Identity<'m> =
-    ((u8, &'m str), Option<&'m Method>, Vec<(&'m str, bool, &'m str)>, Vec<(&'m str, bool, &'m str)>);
+    ((u8, &'m str), Option<&'m Method>, Vec<(&'m str, bool, &'m str)>, Vec<(&'m str, bool, &'m str)>, Vec<String>);
 
 /// An expression that takes whole texts: a bare alternative would escape the anchors, so a group is put around it.
 pub fn whole(pattern: &str) -> Result<Regex, regex::Error> {
     // Compiled alone first: a pattern such as `a)(b` would only be well-formed inside the group.
     regex::Regex::new(pattern)?;
     regex::RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(1 << 20).build()
+}
+
+/// An expression that is looked for anywhere in a text.
+pub fn anywhere(pattern: &str) -> Result<Regex, regex::Error> {
+    regex::RegexBuilder::new(pattern).size_limit(1 << 20).build()
 }
 
 /// The expression without what [`whole`] put around it.
@@ -78,9 +90,10 @@ impl PathMatch {
         Self::Prefix(path.trim_end_matches('/').into())
     }
 
-    fn takes(&self, path: &str) -> bool {
+    pub(super) fn takes(&self, path: &str) -> bool {
         match self {
             Self::Exact(exact) => path == &**exact,
+            Self::Begins(prefix) => path.starts_with(&**prefix),
             Self::Prefix(prefix) => {
                 path.strip_prefix(&**prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
             }
@@ -94,13 +107,13 @@ impl PathMatch {
         match self {
             Self::Exact(path) => (2, path.len()),
             Self::Regex(regex) => (1, regex.as_str().len()),
-            Self::Prefix(path) => (0, path.len()),
+            Self::Prefix(path) | Self::Begins(path) => (0, path.len()),
         }
     }
 }
 
 impl ValueMatch {
-    fn takes(&self, value: &str) -> bool {
+    pub(super) fn takes(&self, value: &str) -> bool {
         match self {
             Self::Exact(exact) => value == &**exact,
             Self::Regex(regex) => regex.is_match(value),
@@ -115,10 +128,17 @@ impl ValueMatch {
     }
 }
 
+impl Default for Matcher {
+    /// Takes every request.
+    fn default() -> Self {
+        Self::any()
+    }
+}
+
 impl Matcher {
     /// Takes every request.
     pub fn any() -> Self {
-        Self { path: PathMatch::prefix("/"), method: None, headers: [].into(), query: [].into() }
+        Self { path: PathMatch::prefix("/"), method: None, headers: [].into(), query: [].into(), conditions: [].into() }
     }
 
     /// The first part of the request that it does not like.
@@ -144,7 +164,7 @@ impl Matcher {
                 return Some(Mismatch::Query(name));
             }
         }
-        None
+        self.conditions.iter().find(|condition| !condition.takes(request, query)).map(Mismatch::Condition)
     }
 
     /// What it is compared with others by.
@@ -153,17 +173,20 @@ impl Matcher {
             PathMatch::Exact(path) => (0, &**path),
             PathMatch::Prefix(path) => (1, &**path),
             PathMatch::Regex(regex) => (2, regex.as_str()),
+            PathMatch::Begins(path) => (3, &**path),
         };
         let mut headers: Vec<_> = self.headers.iter().map(|(name, value)| value.identity(name.as_str())).collect();
         let mut query: Vec<_> = self.query.iter().map(|(name, value)| value.identity(name)).collect();
         headers.sort_unstable();
         query.sort_unstable();
-        (path, self.method.as_ref(), headers, query)
+        let mut conditions: Vec<_> = self.conditions.iter().map(|condition| format!("{condition:?}")).collect();
+        conditions.sort_unstable();
+        (path, self.method.as_ref(), headers, query, conditions)
     }
 }
 
 /// The value of a field, its lines joined; `None` where it is absent or not text.
-fn field<'r>(request: &RequestView<'r>, name: &HeaderName) -> Option<Cow<'r, str>> {
+pub(super) fn field<'r>(request: &RequestView<'r>, name: &HeaderName) -> Option<Cow<'r, str>> {
     let mut lines = request.headers.get_all(name).iter().map(|line| line.to_str());
     let first = lines.next()?.ok()?;
     let mut joined = Cow::Borrowed(first);
@@ -192,7 +215,7 @@ impl<'q> ParsedQuery<'q> {
     }
 
     /// The first value of a parameter, decoded.
-    fn first(&self, name: &str) -> Option<&str> {
+    pub(super) fn first(&self, name: &str) -> Option<&str> {
         let pairs = self.pairs.get_or_init(|| {
             let parts = self.text.split('&').filter(|part| !part.is_empty());
             parts
@@ -217,6 +240,7 @@ impl fmt::Display for PathMatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exact(path) => write!(f, "path = {path}"),
+            Self::Begins(path) => write!(f, "path begins with {path}"),
             Self::Prefix(path) if path.is_empty() => f.write_str("path under /"),
             Self::Prefix(path) => write!(f, "path under {path}"),
             Self::Regex(regex) => write!(f, "path matches {}", as_written(regex)),
@@ -235,6 +259,9 @@ impl fmt::Display for Matcher {
         }
         for (name, value) in &self.query {
             write!(f, ", query {name} {value}")?;
+        }
+        for condition in &self.conditions {
+            write!(f, ", {condition}")?;
         }
         Ok(())
     }
@@ -258,6 +285,7 @@ impl fmt::Display for Mismatch<'_> {
             Self::Query(name) => {
                 write!(f, "the query parameter {} is absent or does not match", crate::model::shown(name))
             }
+            Self::Condition(condition) => write!(f, "it is not so: {condition}"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One compiled rule: what it wants of a request, and where it leads.
 
-use super::{Cluster, Matcher, Tier};
+use super::{Cluster, Filter, Matcher, Tier};
 use crate::model::EnvironmentKey;
 use std::fmt;
 use std::sync::Arc;
@@ -110,7 +110,11 @@ pub struct Rule {
     pub tier: Tier,
     /// What it wants of a request beside its host.
     pub matcher: Matcher,
-    /// Where it leads. Never empty.
+    /// What goes before the order by specificity; higher ones first.
+    pub priority: i64,
+    /// What happens to a request on its way, and to its response.
+    pub filters: Box<[Filter]>,
+    /// Where it leads. Empty only where a filter answers.
     pub backends: Box<[BackendRef]>,
     /// Its deadlines.
     pub timeouts: Timeouts,

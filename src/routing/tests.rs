@@ -17,7 +17,7 @@ fn backend(name: &str) -> BackendSpec {
 }
 
 fn rule(name: &str, matcher: Matcher) -> RuleSpec {
-    RuleSpec { matcher, backends: vec![backend(name)], timeouts: Timeouts::default() }
+    RuleSpec { matcher, backends: vec![backend(name)], ..RuleSpec::default() }
 }
 
 /// A source by its hosts; `?.parent` is a wildcard of one label.
@@ -54,7 +54,7 @@ fn routes() -> Routes {
 
 fn found(snapshot: &Snapshot, host: &str, path: &str) -> Option<String> {
     let (method, headers) = (Method::GET, HeaderMap::new());
-    match snapshot.find(&RequestView { host, path, query: None, method: &method, headers: &headers }) {
+    match snapshot.find(&RequestView::new(host, path, &method, &headers)) {
         Match::Rule(rule) => Some(rule.name.source.name.to_string()),
         Match::NoRule | Match::Personal(..) | Match::NoHost => None,
     }
@@ -198,7 +198,7 @@ fn explain_gives_each_loser_its_reason() {
     routes.apply(named("shop", 0, &["a.test"], vec![Matcher::any(), path("/cart"), post]));
     routes.apply(named("wide", 0, &["*.test"], vec![Matcher::any()]));
     let (method, headers) = (Method::GET, HeaderMap::new());
-    let request = RequestView { host: "a.test", path: "/cart/1", query: None, method: &method, headers: &headers };
+    let request = RequestView::new("a.test", "/cart/1", &method, &headers);
     let told = routes.snapshot().explain(&request);
     assert_eq!(told.winner.unwrap().matches, "path under /cart");
     let reasons: Vec<&str> = told.losers.iter().map(|loser| loser.reason.as_str()).collect();
@@ -239,7 +239,7 @@ fn the_same_conditions_in_another_order_conflict() {
     let wants = |names: [&'static str; 2]| {
         let exact = || ValueMatch::Exact("1".into());
         let headers = names.map(|name| (HeaderName::from_static(name), exact()));
-        Matcher { headers: headers.into(), query: [].into(), ..Matcher::any() }
+        Matcher { headers: headers.into(), ..Matcher::any() }
     };
     let mut routes = routes();
     routes.apply(named("one", 0, &["a.test"], vec![wants(["x-a", "x-b"])]));
@@ -259,6 +259,77 @@ fn services_that_came_and_went_are_forgotten() {
     assert!(routes.remembered_services() < 1_000, "{} are remembered", routes.remembered_services());
 }
 
+#[test]
+fn a_priority_goes_before_specificity_and_before_age() {
+    let mut routes = routes();
+    let spec = |name: &str, matcher, priority| RuleSpec { priority, ..rule(name, matcher) };
+    let mut wide = named("wide", 9, &["a.test"], Vec::new());
+    wide.groups[0].rules.push(spec("wide", Matcher::any(), 7));
+    let mut narrow = named("narrow", 1, &["a.test"], Vec::new());
+    narrow.groups[0].rules.extend([spec("narrow", path("/x"), 0), spec("narrow", Matcher::any(), 6)]);
+    routes.apply(wide);
+    routes.apply(narrow);
+    let table = routes.snapshot();
+    assert_eq!(found(&table, "a.test", "/x").as_deref(), Some("wide"));
+    let (method, headers) = (Method::GET, HeaderMap::new());
+    let told = table.explain(&RequestView::new("a.test", "/x", &method, &headers));
+    assert!(told.losers[0].reason.contains("higher priority: 7 over 0"), "{:?}", told.losers);
+    let problem = &table.problems_of(&source("narrow"))[0];
+    assert!(problem.message.contains("has a higher priority"), "{problem}");
+}
+
+#[test]
+fn conditions_nest_and_say_what_was_not_so() {
+    let host = |regex: &str| Condition::Host(ValueMatch::Regex(whole(regex).unwrap()));
+    let not = |condition| Condition::Not(Box::new(condition));
+    let conditions = [
+        Condition::Scheme(Scheme::Https),
+        host("[^.]+\\.test"),
+        Condition::Any([Condition::Path(PathMatch::Begins("/a".into())), Condition::Method(Method::POST)].into()),
+        not(Condition::Client(["10.0.0.0/8".parse().unwrap()].into())),
+    ];
+    let matcher = Matcher { conditions: conditions.into(), ..Matcher::any() };
+    let headers = HeaderMap::new();
+    let said = |host, path, method: Method, scheme, client: Option<&str>| {
+        let view = RequestView::new(host, path, &method, &headers);
+        let view = RequestView { scheme, client: client.map(|client| client.parse().unwrap()), ..view };
+        matcher.mismatch(&view).map(|mismatch| mismatch.to_string()).unwrap_or_default()
+    };
+    assert_eq!(said("x.test", "/ab", Method::GET, Scheme::Https, None), "");
+    assert_eq!(said("x.test", "/", Method::POST, Scheme::Https, Some("192.0.2.1")), "");
+    assert_eq!(said("x.test", "/a", Method::GET, Scheme::Http, None), "it is not so: scheme https");
+    assert_eq!(said("y.x.test", "/a", Method::GET, Scheme::Https, None), "it is not so: host matches [^.]+\\.test");
+    assert_eq!(
+        said("x.test", "/", Method::GET, Scheme::Https, None),
+        "it is not so: (path begins with /a or method POST)"
+    );
+    assert_eq!(
+        said("x.test", "/a", Method::GET, Scheme::Https, Some("10.1.1.1")),
+        "it is not so: not client in 10.0.0.0/8"
+    );
+}
+
+#[test]
+fn explain_says_what_filters_make_of_a_request() {
+    let mut routes = routes();
+    let strip = Filter::Path(PathChange::StripPrefix(["/api".into()].into()));
+    let refuse = Filter::Refuse { status: http::StatusCode::FORBIDDEN, reason: "closed".into() };
+    let mut contribution = named("a", 0, &["a.test"], Vec::new());
+    contribution.groups[0].rules = vec![
+        RuleSpec { filters: vec![strip], ..rule("a", path("/api")) },
+        RuleSpec { matcher: path("/closed"), filters: vec![refuse], ..RuleSpec::default() },
+    ];
+    routes.apply(contribution);
+    let table = routes.snapshot();
+    let (method, headers) = (Method::GET, HeaderMap::new());
+    let told =
+        |path| table.explain(&RequestView { query: Some("q"), ..RequestView::new("a.test", path, &method, &headers) });
+    let (host, path) = ("a.test".to_owned(), "/x?q".to_owned());
+    assert_eq!(told("/api/x").outcome, Some(ExplainedAnswer::Forwarded { host, path }));
+    assert_eq!(told("/closed").outcome, Some(ExplainedAnswer::Refused { status: 403, reason: "closed".into() }));
+    assert_eq!(told("/api/x").filters, ["path loses the prefix /api"]);
+}
+
 /// A small world in which rules meet often.
 fn matcher() -> impl Strategy<Value = Matcher> {
     let value = prop_oneof![Just("1"), Just("2")];
@@ -276,6 +347,7 @@ fn matcher() -> impl Strategy<Value = Matcher> {
         method,
         headers: header.map(|v| (HeaderName::from_static("x-a"), exact(v))).into_iter().collect(),
         query: query.map(|v| ("q".into(), exact(v))).into_iter().collect(),
+        ..Matcher::any()
     })
 }
 
@@ -338,7 +410,7 @@ fn oracle(contributions: &[Contribution], request: &RequestView<'_>) -> Option<(
             let (kind, length) = match &m.path {
                 PathMatch::Exact(path) => (2, path.len()),
                 PathMatch::Regex(regex) => (1, regex.as_str().len()),
-                PathMatch::Prefix(path) => (0, path.len()),
+                PathMatch::Prefix(path) | PathMatch::Begins(path) => (0, path.len()),
             };
             let rank = (kind, length, m.method.is_some(), m.headers.len(), m.query.len());
             let candidate = (rank, one.created, one.source.clone(), index);
@@ -363,7 +435,7 @@ fn every_request(mut visit: impl FnMut(&RequestView<'_>)) {
                         if let Some(value) = header {
                             headers.insert("x-a", value.parse().unwrap());
                         }
-                        visit(&RequestView { host, path, query, method: &method, headers: &headers });
+                        visit(&RequestView { query, ..RequestView::new(host, path, &method, &headers) });
                     }
                 }
             }

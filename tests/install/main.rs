@@ -20,4 +20,7 @@ mod support;
 mod helm;
 
 mod accepted;
+mod balancer;
 mod cluster;
+mod on_the_node;
+mod upgraded;

@@ -73,7 +73,8 @@ impl ControlPlane {
         assert_eq!(answer.trim(), "ok", "{command}");
     }
 
-    /// What Doorstep needs of a cluster before it is installed: its definitions and the shipped classes.
+    /// What an administrator installs before Doorstep's roles run: the definitions, the shipped classes, and the roles'
+    /// accounts with just the rights of the manifests.
     pub fn install(&self) {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let apply = |folder: &str| {
@@ -84,6 +85,21 @@ impl ControlPlane {
         let established = ["wait", "--for=condition=Established", "crd", "--all", "--timeout=60s"];
         self.kubectl_ok(&established);
         apply("config/classes");
+        let rights = rights(&std::fs::read_to_string(root.join("deploy/manifests/doorstep.yaml")).expect("manifests"));
+        let applied = self.kubectl(&["apply", "--server-side", "-f", "-"], &rights);
+        assert!(applied.status.success(), "{:?}", texts(&applied));
+    }
+
+    /// A kubeconfig of the ServiceAccount `name` of `namespace`, in which its token is; it lies in the control plane's folder.
+    pub fn service_account(&self, namespace: &str, name: &str) -> PathBuf {
+        let token = self.kubectl_ok(&["create", "token", name, "-n", namespace, "--duration=12h"]);
+        let text = std::fs::read_to_string(&self.kubeconfig).expect("a kubeconfig");
+        let mut config: Value = serde_json::from_str(&text).expect("the program writes JSON");
+        config["users"][0]["user"]["token"] = token.trim().into();
+        config["contexts"][0]["context"]["namespace"] = namespace.into();
+        let path = self.folder.path().join(format!("{namespace}-{name}.kubeconfig"));
+        std::fs::write(&path, config.to_string()).expect("a kubeconfig");
+        path
     }
 
     /// `kubectl ARGUMENTS` as the administrator.
@@ -97,6 +113,18 @@ impl ControlPlane {
         assert!(!out.is_empty() || err.is_empty(), "kubectl {arguments:?} failed: {out}{err}");
         out
     }
+}
+
+/// The accounts and rights among the manifests, for environments that live in the namespace `default`.
+fn rights(manifests: &str) -> String {
+    const KINDS: [&str; 7] =
+        ["Namespace", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Lease"];
+    let of_kind = |manifest: &&str| {
+        let kind = manifest.lines().find_map(|line| line.strip_prefix("kind: ")).unwrap_or_default();
+        KINDS.contains(&kind)
+    };
+    let chosen: Vec<&str> = manifests.split("\n---\n").filter(of_kind).collect();
+    chosen.join("\n---\n").replace("namespace: environments", "namespace: default")
 }
 
 impl Drop for ControlPlane {

@@ -14,17 +14,22 @@ pub(super) fn start(folder: &Path, arguments: &[&str]) -> Parts {
     std::fs::copy(&control_plane.kubeconfig, folder.join("kubeconfig")).expect("a kubeconfig");
     let log = folder.join("doorstep.log");
     let kubeconfig = folder.join("kubeconfig").to_string_lossy().into_owned();
-    let start = |name: &'static str, data: &Path, arguments: &[&str]| {
-        Program::start(name, data, &log, ["--kubeconfig", &kubeconfig].iter().chain(arguments))
+    let start = |name: &'static str, kubeconfig: &str, data: &Path, arguments: &[&str]| {
+        Program::start(name, data, &log, ["--kubeconfig", kubeconfig].iter().chain(arguments))
+    };
+    // The roles have their own rights and no more; only the node, which stands for the cluster, is the administrator's.
+    let account = |role: &str| {
+        let name = format!("doorstep-{role}");
+        control_plane.service_account("doorstep", &name).to_string_lossy().into_owned()
     };
 
     let (pki, network) = (control_plane.pki.to_string_lossy(), control_plane.network.as_str());
     let node = ["--addresses", network, "--listen", "127.0.0.1:0", "--pki", &pki];
-    let node = start("node", &folder.join("node"), &node);
+    let node = start("node", &kubeconfig, &folder.join("node"), &node);
     let access_log = folder.join("access.log").to_string_lossy().into_owned();
     let own =
         ["--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--access-log", &access_log];
-    let mut gateway = start("gateway", &folder.join("gateway"), &[&own, arguments].concat());
+    let mut gateway = start("gateway", &account("gateway"), &folder.join("gateway"), &[&own, arguments].concat());
     let said = gateway.addresses();
     let [http, https, admin] = ["http", "https", "admin"].map(|name| address(&said, name));
     let _old = std::fs::remove_file(folder.join("authority.pem"));
@@ -33,7 +38,7 @@ pub(super) fn start(folder: &Path, arguments: &[&str]) -> Parts {
     let own = ["--api", "127.0.0.1:0", "--http-port", &http_port, "--https-port", &https_port, "--local-commands"];
     let routes =
         arguments.iter().position(|argument| *argument == "--routes").map_or(&[][..], |at| &arguments[at..at + 2]);
-    let mut manager = start("manager", folder, &[&own, routes].concat());
+    let mut manager = start("manager", &account("manager"), folder, &[&own, routes].concat());
     let api = address(&manager.addresses(), "api");
     let addresses = Addresses { http, https, api, admin };
     Parts { addresses, programs: vec![gateway, manager, node], control_plane: Some(control_plane) }

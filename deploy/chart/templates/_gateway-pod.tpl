@@ -38,6 +38,8 @@ spec:
         - --admin={{ .Values.listenAddress }}:{{ .Values.gateway.ports.admin }}
         - --domain={{ .Values.domain }}
         - --access-log={{ .Values.gateway.accessLog }}
+        - --shutdown-delay={{ .Values.gateway.shutdownDelaySeconds }}
+        - --drain={{ .Values.gateway.drainSeconds }}
         {{- if .Values.namespaced }}
         - --namespace={{ include "doorstep.environments.namespace" . }}
         {{- end }}

@@ -30,7 +30,7 @@ pub fn contribution(name: &str, claims: Claims, protocol: Protocol) -> Contribut
     let cluster = ClusterName { namespace: "default".into(), service: name.into(), port: PortName::Number(80) };
     let backends = vec![BackendSpec::Service { cluster, slice_port: "http".into(), protocol, weight: 1 }];
     let source = SourceKey { kind: SourceKind::Service, namespace: "default".into(), name: name.into() };
-    let rules = vec![RuleSpec { matcher: Matcher::any(), backends, timeouts: Timeouts::default() }];
+    let rules = vec![RuleSpec { matcher: Matcher::any(), backends, ..RuleSpec::default() }];
     Contribution::of_one_group(source, 0, claims, rules)
 }
 
@@ -129,7 +129,7 @@ fn a_test() -> Claims {
 
 fn cluster_of(snapshot: &Snapshot, host: &str) -> Arc<Cluster> {
     let (method, headers) = (http::Method::GET, http::HeaderMap::new());
-    match snapshot.find(&RequestView { host, path: "/", query: None, method: &method, headers: &headers }) {
+    match snapshot.find(&RequestView::new(host, "/", &method, &headers)) {
         Match::Rule(rule) => rule.backends[0].cluster.clone(),
         other => panic!("{other:?}"),
     }

@@ -3,6 +3,7 @@
 mod deadlines;
 mod deploys;
 mod failures;
+mod filters;
 mod framing;
 mod h2c;
 mod harness;

@@ -10,7 +10,7 @@ fn source(name: &str) -> SourceKey {
 fn rule(matcher: PathMatch) -> RuleSpec {
     let address = "127.0.0.1:1".parse().unwrap();
     let backends = vec![BackendSpec::Address { address, protocol: Protocol::Http1, weight: 1 }];
-    RuleSpec { matcher: Matcher { path: matcher, ..Matcher::any() }, backends, timeouts: Timeouts::default() }
+    RuleSpec { matcher: Matcher { path: matcher, ..Matcher::any() }, backends, ..RuleSpec::default() }
 }
 
 fn group(claims: Vec<HostClaim>, tier: Tier, path: &str) -> HostGroup {
@@ -48,7 +48,7 @@ fn routes() -> Routes {
 /// Who takes it: the rule's name, or why none does.
 fn found(snapshot: &Snapshot, host: &str, path: &str) -> String {
     let (method, headers) = (Method::GET, HeaderMap::new());
-    let request = RequestView { host, path, query: None, method: &method, headers: &headers };
+    let request = RequestView::new(host, path, &method, &headers);
     let found = match snapshot.find(&request) {
         Match::Rule(rule) => rule.name.to_string(),
         Match::NoRule => "no rule".to_owned(),

@@ -32,14 +32,14 @@ fn slice(service: &str, port: (&str, u16), ip: &str) -> Slice {
 /// A source with the host `host` that leads to the port `port` of the Service `service`.
 fn leading(name: &str, host: &str, service: &str, port: PortName) -> Contribution {
     let backend = BackendSpec::ServicePort { service: key(service), port, protocol: None, weight: 1 };
-    let rule = RuleSpec { matcher: Matcher::any(), backends: vec![backend], timeouts: Timeouts::default() };
+    let rule = RuleSpec { matcher: Matcher::any(), backends: vec![backend], ..RuleSpec::default() };
     let claims = Claims::Named(vec![HostClaim::parse(host).unwrap()]);
     Contribution::of_one_group(source(name), 0, claims, vec![rule])
 }
 
 fn rule(snapshot: &Snapshot, host: &str) -> Arc<Rule> {
     let (method, headers) = (Method::GET, HeaderMap::new());
-    match snapshot.find(&RequestView { host, path: "/", query: None, method: &method, headers: &headers }) {
+    match snapshot.find(&RequestView::new(host, "/", &method, &headers)) {
         Match::Rule(rule) => rule.clone(),
         other => panic!("{other:?}"),
     }

@@ -1,0 +1,130 @@
+//! IngressRoute: one route of ours for each of its routes.
+
+use super::super::{Remark, Severity};
+use super::matching::{Hosts, Syntax, translate};
+use super::middleware::Filters;
+use super::objects::{Object, Objects};
+use super::rule;
+use super::service::{Backends, has_middlewares};
+use super::{Options, Route, Schemes, tls};
+use serde_json::{Value, json};
+
+/// Translates all of them.
+pub(super) fn all(objects: &Objects, options: &Options, remarks: &mut Vec<Remark>) -> Vec<Route> {
+    let mut routes = Vec::new();
+    for object in objects.of_kind("IngressRoute") {
+        let spec = object.spec();
+        let schemes = schemes(object, options, remarks);
+        let refusal = tls::refusal(objects, object, spec.get("tls"), remarks);
+        if spec.get("parentRefs").and_then(Value::as_array).is_some_and(|list| !list.is_empty()) {
+            let message =
+                "routes below routes are not translated; write the parent's matchers and middlewares into this one";
+            remarks.push(object.remark(Severity::Mistake, "spec.parentRefs", message));
+            continue;
+        }
+        let list = spec.get("routes").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        if list.is_empty() {
+            remarks.push(object.remark(Severity::Mistake, "spec.routes", "it has no routes"));
+        }
+        for (index, route) in list.iter().enumerate() {
+            let reader = Reader { objects, options, object, place: format!("spec.routes[{index}]"), remarks };
+            routes.extend(reader.route(route, schemes, refusal.as_ref()));
+        }
+    }
+    routes
+}
+
+/// By the documentation a router with `tls` takes HTTPS alone, and one without takes what its entry points are for.
+fn schemes(object: &Object, options: &Options, remarks: &mut Vec<Remark>) -> Schemes {
+    let spec = object.spec();
+    let names: Vec<&str> = super::middleware::texts(spec, "entryPoints");
+    let has_tls = spec.get("tls").is_some_and(|tls| !tls.is_null());
+    options.schemes(&names, has_tls, |name| {
+        let message =
+            format!("whether the entry point {name} speaks TLS is not known; say --entrypoint {name}=https if it does");
+        remarks.push(object.remark(Severity::Note, "spec.entryPoints", message));
+    })
+}
+
+struct Reader<'r> {
+    objects: &'r Objects,
+    options: &'r Options,
+    object: &'r Object,
+    place: String,
+    remarks: &'r mut Vec<Remark>,
+}
+
+impl Reader<'_> {
+    fn route(self, route: &Value, schemes: Schemes, refusal: Option<&Value>) -> Option<Route> {
+        let field = |name: &str| format!("{}.{name}", self.place);
+        let text = route.get("match").and_then(Value::as_str).unwrap_or_default();
+        let syntax = match (route.get("syntax").and_then(Value::as_str), self.is_of_version_2()) {
+            (Some("v2"), _) | (None, true) => Syntax::V2,
+            (Some(_), _) => Syntax::V3,
+            (None, false) => self.options.syntax,
+        };
+        let matching = match rule::parse(text).and_then(|expression| translate(&expression, syntax)) {
+            Ok(matching) => matching,
+            Err(error) => {
+                self.remarks.push(self.object.remark(Severity::Mistake, &field("match"), error.to_string()));
+                return None;
+            }
+        };
+        let mut filters = Filters::default();
+        filters.filters.extend(refusal.cloned());
+        for (index, reference) in route.get("middlewares").and_then(Value::as_array).into_iter().flatten().enumerate() {
+            let part = |name: &str| reference.get(name).and_then(Value::as_str);
+            let namespace = part("namespace").unwrap_or(&self.object.namespace);
+            let place = field(&format!("middlewares[{index}]"));
+            filters.add(self.objects, namespace, part("name").unwrap_or_default(), self.object, &place);
+        }
+        if has_middlewares(route.get("services")) {
+            let message =
+                "a service's own middlewares are not translated, and they may guard it; put them to the route";
+            let remark = self.object.remark(Severity::Refused, &field("services"), message);
+            filters.refuse(403, "A middleware of this route's service could not be migrated.", remark);
+        }
+        let backends = Backends::read(self.objects, self.object, route.get("services"), &field("services"));
+        self.remarks.extend(filters.remarks);
+        self.remarks.extend(backends.remarks);
+        let mut filters_list = filters.filters;
+        let answers = filters_list.iter().any(|filter| filter.get("refuse").is_some());
+        if backends.backends.is_empty() && !answers {
+            // Without it a wider route would take these requests.
+            filters_list
+                .push(json!({"refuse": {"status": 503, "reason": "No service of this route could be migrated."}}));
+        }
+        // By its length, as Traefik has it, unless it says something.
+        let priority = match route.get("priority").and_then(Value::as_i64) {
+            None | Some(0) => i64::try_from(text.len()).unwrap_or(i64::MAX),
+            Some(priority) => priority,
+        };
+        if matching.hosts == Hosts::These(Default::default()) {
+            self.remarks.push(self.object.remark(
+                Severity::Note,
+                &field("match"),
+                "no host can match this rule; it is left out",
+            ));
+            return None;
+        }
+        Some(Route {
+            origin: format!(
+                "{}: IngressRoute {}/{} {}: {text}",
+                self.object.file, self.object.namespace, self.object.name, self.place
+            ),
+            hosts: matching.hosts,
+            wanted: matching.wanted,
+            schemes,
+            priority,
+            guarded: filters.guards || refusal.is_some(),
+            filters: filters_list,
+            backends: backends.backends,
+        })
+    }
+
+    /// Objects of the old group were written for version 2.
+    fn is_of_version_2(&self) -> bool {
+        let version = self.object.value.get("apiVersion").and_then(Value::as_str).unwrap_or_default();
+        version.starts_with("traefik.containo.us/")
+    }
+}
