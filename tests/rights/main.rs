@@ -14,6 +14,7 @@
 
 #[path = "../support/mod.rs"]
 mod harness;
+mod leader;
 #[path = "../support/namespace.rs"]
 mod namespace;
 mod setting;
@@ -41,17 +42,15 @@ fn the_rules_of_the_chart_are_enough_for_all_that_the_roles_do() {
 }
 
 #[test]
+fn never_do_two_managers_act() {
+    in_a_namespace("never_do_two_managers_act", leader::never_do_two_managers_act);
+}
+
+#[test]
 fn one_namespace_needs_no_right_in_another_one() {
     in_a_namespace("one_namespace_needs_no_right_in_another_one", || {
         let setting = Setting::start("team", &["--set", "namespaced=true,namespace=team"]);
-        let roles = setting.control_plane.kubectl_ok(&[
-            "get",
-            "clusterroles",
-            "-o",
-            "json",
-            "-l",
-            "app.kubernetes.io/part-of=doorstep",
-        ]);
+        let roles = setting.control_plane.kubectl_ok(&["get", "clusterroles", "-o", "json", "-l", setting::OURS]);
         let roles: Value = serde_json::from_str(&roles).unwrap();
         for rule in roles["items"].as_array().unwrap().iter().flat_map(|role| role["rules"].as_array().unwrap()) {
             assert!(rule["resources"][0].as_str().unwrap().contains("class"), "a right in all namespaces: {rule}");

@@ -6,8 +6,10 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Chooses what belongs to this release, and not to the one that every control plane of the tests has.
+pub const OURS: &str = "app.kubernetes.io/instance=rights";
 /// What `helm template` calls the release.
-const RELEASE: &str = "doorstep";
+const RELEASE: &str = "rights";
 
 pub struct Setting {
     pub control_plane: ControlPlane,
@@ -58,7 +60,7 @@ impl Setting {
 
     /// Writes the kubeconfig of a role's ServiceAccount.
     fn kubeconfig(&self, role: &str) {
-        let account = format!("{RELEASE}-{role}");
+        let account = format!("{RELEASE}-doorstep-{role}");
         let token = self.control_plane.kubectl_ok(&["create", "token", &account, "--duration", "1h"]);
         let text = std::fs::read_to_string(&self.control_plane.kubeconfig).unwrap();
         let mut kubeconfig: Value = serde_saphyr::from_str(&text).unwrap();
@@ -127,7 +129,7 @@ impl Setting {
 
     /// The chart's Roles and ClusterRoles.
     pub fn roles(&self) -> Vec<Value> {
-        let chosen = ["get", "roles,clusterroles", "-l", "app.kubernetes.io/part-of=doorstep", "-o", "json"];
+        let chosen = ["get", "roles,clusterroles", "-l", OURS, "-o", "json"];
         let found: Value = serde_json::from_str(&self.control_plane.kubectl_ok(&chosen)).unwrap();
         found["items"].as_array().unwrap().clone()
     }
@@ -207,6 +209,15 @@ impl Running {
             let output = self.cli(arguments);
             if output.status.success() { Err("it went well".to_owned()) } else { Ok(texts(&output).1) }
         })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.program.pid()
+    }
+
+    /// Ends it as a power cut would.
+    pub fn kill(self) {
+        self.program.kill();
     }
 
     pub fn stop(self) {
