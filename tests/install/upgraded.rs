@@ -116,12 +116,18 @@ fn environment(cluster: &ControlPlane) {
     });
 }
 
-/// Waits until a request through the balancer is answered by the environment.
+/// Waits until every gateway leads to the environment: one whose watch was just broken off hears of it a second later.
 fn answers(balancer: &Balancer) {
-    wait_for("an answer", || {
-        let url = format!("http://{}/", balancer.address);
-        let host = "Host: fronthaimaz.int.localhost";
-        let output = curl().args(["--fail", "--header", host, &url]).output().unwrap();
-        if output.status.success() { Ok(()) } else { Err(texts(&output).1) }
+    wait_for("an answer by each gateway", || {
+        let endpoints = balancer.endpoints();
+        for endpoint in endpoints.iter().chain([&balancer.address]) {
+            let url = format!("http://{endpoint}/");
+            let host = "Host: fronthaimaz.int.localhost";
+            let output = curl().args(["--fail", "--header", host, &url]).output().unwrap();
+            if !output.status.success() {
+                return Err(format!("{endpoint}: {}", texts(&output).1));
+            }
+        }
+        if endpoints.is_empty() { Err("there is no gateway".to_owned()) } else { Ok(()) }
     });
 }
