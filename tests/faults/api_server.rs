@@ -6,6 +6,8 @@ use crate::support::{Gateway, wait_for, write_leading_to};
 use crate::world::{Front, World, last, load};
 use std::time::{Duration, Instant};
 
+/// What the gateway watches: Services, EndpointSlices, classes, environments, Ingresses, their classes, and Secrets.
+const KINDS: u64 = 7;
 const MINUTE: Duration = Duration::from_secs(60);
 
 faults! {
@@ -57,7 +59,7 @@ faults! {
             world.plane.command("start kube-apiserver");
             proxy.set(Fault::None);
             let seen = wait_for("a watch that is told 410", || match proxy.gone() {
-                few if few < 4 * round as u64 => Err(format!("{few} in {round} rounds of four kinds")),
+                few if few < KINDS * round as u64 => Err(format!("{few} in {round} rounds of {KINDS} kinds")),
                 enough => Ok(enough),
             });
             gateway.wait_for(&host(&new), "what came while nobody watched", |answer| answer.contains(" 200 "));
@@ -102,8 +104,8 @@ faults! {
             gateway.wait_for(&host("after"), "a change after it came back", |answer| answer.contains(" 200 "));
             let (tries, requests) = (proxy.answered(), load.stop().without_failure());
             println!("{fault:?}: {requests} requests, 0 failed; the API server was asked {tries} times meanwhile");
-            let bound = 4 * 200;
-            assert!(tries < bound, "four kinds were tried {tries} times in a minute: that is no backing off");
+            let bound = KINDS * 100;
+            assert!(tries < bound, "{KINDS} kinds were tried {tries} times in a minute: that is no backing off");
         }
     }
 }

@@ -26,8 +26,10 @@ macro_rules! faults {
 }
 
 mod api_server;
+mod bad_objects;
 mod deploys;
 mod gateways;
+mod last_good;
 mod updates;
 mod world;
 
