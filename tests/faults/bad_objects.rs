@@ -64,10 +64,12 @@ fn nobody_else_lost_anything(doorstep: &Doorstep) {
     assert_eq!(status("fronthaimaz.int.localhost"), "200");
     assert_eq!(status("frontvictim.int.localhost"), "404", "nobody's environment was made by a label");
     assert_eq!(status("metadata.test"), "503", "a host whose only endpoint is refused has none");
-    wait_for("the good rule beside a bad one", || match status("beside.test") {
-        status if status == "200" => Ok(()),
-        status => Err(status),
-    });
+    for good in ["beside.test", "secured.test"] {
+        wait_for("what is good beside what is bad", || match status(good) {
+            status if status == "200" => Ok(()),
+            status => Err(status),
+        });
+    }
     doorstep.deploy("chanigo", "staging", "after");
     assert_eq!(status("frontchanigo.dev.localhost"), "200");
 }
@@ -139,14 +141,17 @@ fn objects() -> Vec<Bad> {
         ),
         bad(garbage.to_string(), ("Secret", "garbage"), "CertificateUnusable", "it holds no certificate in PEM form"),
         bad(
-            ingress("default", "claims", &["frontvictim.int.localhost", "beside.test"], Some("garbage"), &none),
+            ingress("default", "claims", &["frontvictim.int.localhost", "beside.test"], None, &none),
             ("Ingress", "claims"),
             "HostReserved",
             "int.localhost",
         ),
-    ]
-    .into_iter()
-    .chain([
+        bad(
+            ingress("default", "secured", &["secured.test"], Some("garbage"), &none),
+            ("Ingress", "secured"),
+            "CertificateUnusable",
+            "Secret default/garbage cannot be used",
+        ),
         bad(
             slice("metadata-6", "metadata", "IPv6", "fd00:ec2::254"),
             ("EndpointSlice", "metadata-6"),
@@ -165,8 +170,7 @@ fn objects() -> Vec<Bad> {
             "EndpointRefused",
             "its addresses are names",
         ),
-    ])
-    .collect()
+    ]
 }
 
 /// What the API server itself refuses, and what it says.
