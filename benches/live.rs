@@ -5,7 +5,7 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, missing_docs)]
 
-use doorstep::discovery::{self, DiscoveryConfig, EndpointPolicy, Namespaces};
+use doorstep::discovery::{self, CertificateConfig, DiscoveryConfig, EndpointPolicy, Namespaces};
 use doorstep::embedded::api::{ApiConfig, ApiServer};
 use doorstep::resources::EnvironmentClass;
 use doorstep::routing::Table;
@@ -56,6 +56,7 @@ async fn measure(size: usize) {
             endpoint_policy: EndpointPolicy::default(),
             locality: doorstep::routing::Locality::default(),
             routes: None,
+            certificates: CertificateConfig::default(),
             last_good: None,
         },
         table.clone(),

@@ -5,7 +5,9 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, missing_docs)]
 
-use doorstep::discovery::{self, Discovery, DiscoveryConfig, EndpointPolicy, LastGoodConfig, Namespaces};
+use doorstep::discovery::{
+    self, CertificateConfig, Discovery, DiscoveryConfig, EndpointPolicy, LastGoodConfig, Namespaces,
+};
 use doorstep::embedded::api::{ApiConfig, ApiServer};
 use doorstep::resources::EnvironmentClass;
 use doorstep::routing::{Locality, Table};
@@ -82,6 +84,7 @@ fn start(client: Client, file: &Path) -> (Discovery, Arc<Table>, CancellationTok
         endpoint_policy: EndpointPolicy::default(),
         locality: Locality::default(),
         routes: None,
+        certificates: CertificateConfig::default(),
         last_good: Some(LastGoodConfig { path: file.to_owned(), cluster: "bench".to_owned() }),
     };
     (discovery::start(config, table.clone(), &end), table, end)

@@ -27,7 +27,8 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("cluster", &["model", "resources", "telemetry"], &["hyper", "axum"]),
     // It makes files of routes, so it asks their reader whether it takes them.
     ("migrate", &["config", "model", "routing"], &["tokio", "kube", "k8s_openapi", "hyper", "axum"]),
-    ("discovery", &["config", "model", "resources", "routing", "telemetry"], &["hyper", "axum"]),
+    // Certificates come from Secrets: what they say reaches `tls` as plain data, from the one room that reads the cluster.
+    ("discovery", &["config", "model", "resources", "routing", "telemetry", "tls"], &["hyper", "axum"]),
     ("upstream", &["model", "routing", "telemetry"], &["kube", "k8s_openapi"]),
     ("proxy", &["model", "routing", "telemetry", "tls", "upstream"], &["kube", "k8s_openapi"]),
     ("operator", &["cluster", "model", "resources", "routing", "telemetry"], &["hyper", "axum"]),

@@ -5,7 +5,7 @@ use crate::api::{self, ApiState, Token};
 use crate::cluster::rights::Held;
 use crate::cluster::{Election, fenced};
 use crate::model::Hostname;
-use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Workload};
+use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Publish, Workload};
 use crate::routing::Table;
 use crate::telemetry::health::{self, Readiness};
 use crate::tls::Certificates;
@@ -24,6 +24,7 @@ pub(super) struct ControlPlaneConfig {
     pub(super) client: kube::Client,
     pub(super) namespace: String,
     pub(super) namespaces: Namespaces,
+    pub(super) publish: Publish,
     pub(super) domain: Hostname,
     pub(super) table: Arc<Table>,
     pub(super) changes: watch::Receiver<u64>,
@@ -87,6 +88,7 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Contro
         rights: config.rights,
         workload: config.workload,
         url: config.url,
+        publish: config.publish,
     };
     ControlPlane { operator: tokio::spawn(operate(operator, config.election, shutdown.clone())), shutdown, server }
 }

@@ -61,7 +61,8 @@ impl BoundDataPlane {
     }
 
     /// Starts discovery and the workers. A request that comes before the first complete table is told so.
-    pub(super) fn start(self, config: DiscoveryConfig) -> DataPlane {
+    pub(super) fn start(self, mut config: DiscoveryConfig) -> DataPlane {
+        config.certificates.store = self.certificates.clone();
         let end = CancellationToken::new();
         let discovery = discovery::start(config, self.table.clone(), &end);
         let follow = zones::follow(self.authority, self.certificates.clone(), self.table.clone(), discovery.changes());

@@ -5,6 +5,7 @@ use super::{DataFolder, control_plane, rights, signals};
 use crate::cluster;
 pub use crate::cluster::ClusterAccess;
 use crate::cluster::rights::{Role, Scope};
+pub use crate::discovery::{CertificateConfig, SecretKey};
 use crate::discovery::{DiscoveryConfig, EndpointPolicy, LastGoodConfig, Namespaces};
 use crate::model::Hostname;
 use crate::proxy::GatewayConfig;
@@ -39,6 +40,8 @@ pub struct GatewayOptions {
     pub domain: Hostname,
     /// A file of routes.
     pub routes: Option<PathBuf>,
+    /// Where certificates come from.
+    pub certificates: CertificateConfig,
     /// Where the last good table of the cluster is kept, if it is.
     pub last_good: Option<PathBuf>,
     /// Whether endpoints may have loopback addresses: for a cluster whose node runs pods on this machine.
@@ -130,6 +133,7 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
         endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
         locality: options.locality,
         routes: options.routes,
+        certificates: options.certificates,
         last_good: options.last_good.zip(cluster).map(|(path, cluster)| LastGoodConfig { path, cluster }),
     });
     super::write_addresses(

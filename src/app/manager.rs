@@ -9,9 +9,10 @@ pub use crate::cluster::LeaseName;
 use crate::cluster::rights::{Role, Scope};
 use crate::cluster::{self, Election, ElectionConfig, Standing};
 use crate::discovery::{self, Discovery, DiscoveryConfig, EndpointPolicy, Namespaces};
+pub use crate::discovery::{CertificateConfig, SecretKey};
 use crate::model::Hostname;
 use crate::operator;
-pub use crate::operator::{PublicUrl, Workload};
+pub use crate::operator::{PublicUrl, Publish, PublishAddress, Workload};
 use crate::routing::Table;
 use crate::telemetry::{logs, recorder};
 use anyhow::{Context, Result};
@@ -43,6 +44,10 @@ pub struct ManagerOptions {
     pub domain: Hostname,
     /// How the gateway is reached from outside.
     pub url: PublicUrl,
+    /// Which addresses Ingresses tell.
+    pub publish: Publish,
+    /// Where certificates come from, for `explain` and for what is told on Secrets.
+    pub certificates: CertificateConfig,
     /// Names under which the management API may be called, beside addresses and `localhost`.
     pub api_hosts: Vec<Hostname>,
     /// What runs in a pod: the class's image, or its local command.
@@ -114,6 +119,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
     });
     let standing = election.standing();
     let table = Arc::new(Table::default());
+    let certificates = options.certificates.store.clone();
     let discovery = discovery::start(
         DiscoveryConfig {
             client: Some(client.clone()),
@@ -122,6 +128,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
             endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
             locality: crate::routing::Locality::default(),
             routes: options.routes,
+            certificates: options.certificates,
             last_good: None,
         },
         table.clone(),
@@ -132,10 +139,11 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         client,
         namespaces: operator::Namespaces::One(options.namespace.clone()),
         namespace: options.namespace,
+        publish: options.publish,
         domain: options.domain,
         table,
         changes: discovery.changes(),
-        certificates: None,
+        certificates: Some(certificates),
         workload: options.workload,
         url: options.url,
         token,

@@ -4,7 +4,7 @@ use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
 use super::data_plane::{self, DataPlane};
 use super::{DataFolder, TOKEN_FILE, rights, signals};
 use crate::api::Token;
-use crate::discovery::{DiscoveryConfig, EndpointPolicy, Namespaces};
+use crate::discovery::{CertificateConfig, DiscoveryConfig, EndpointPolicy, Namespaces};
 use crate::embedded::api::{ApiConfig, ApiServer};
 use crate::embedded::controllers;
 use crate::embedded::node::{self, AddressPool, BackoffConfig, Node, NodeConfig};
@@ -131,6 +131,8 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         locality: crate::routing::Locality::default(),
         routes: options.routes,
         // The cluster is in this process, and its own folder outlives it.
+        // Whoever reaches this cluster owns it.
+        certificates: CertificateConfig { namespace: Some(NAMESPACE.to_owned()), ..CertificateConfig::default() },
         last_good: None,
     });
     let config = ControlPlaneConfig {
@@ -140,6 +142,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         domain: options.domain,
         table: data_plane.table.clone(),
         changes: data_plane.discovery.changes(),
+        publish: operator::Publish::Addresses(vec![operator::PublishAddress::Ip(addresses.http.ip())]),
         certificates: Some(data_plane.certificates.clone()),
         workload: Workload::Local,
         url: PublicUrl { http_port: Some(addresses.http.port()), https_port: Some(addresses.https.port()) },

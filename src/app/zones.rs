@@ -16,10 +16,13 @@ pub(super) fn issue_missing(
     table: &Snapshot,
 ) -> Result<(), TlsError> {
     for name in names(table).iter().filter(|name| !certificates.has(name)) {
-        certificates.set(name, &authority.issue(&[name])?, ORIGIN);
+        certificates.set_self_made(name, &authority.issue(&[name])?, ORIGIN);
     }
     Ok(())
 }
+
+/// The names of this machine: what a client is shown that asks for a name that nobody has, or for none.
+const LOCAL_NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
 /// Keeps doing so with each new table. A name that fails is told, and tried again with the next one.
 pub(super) async fn follow(
@@ -28,6 +31,10 @@ pub(super) async fn follow(
     table: Arc<Table>,
     mut changes: watch::Receiver<u64>,
 ) {
+    match authority.issue(&LOCAL_NAMES) {
+        Ok(key) => certificates.set_self_made_default(&key, ORIGIN),
+        Err(error) => tracing::warn!(%error, "clients without a server name get no certificate"),
+    }
     while changes.changed().await.is_ok() {
         if let Err(error) = issue_missing(&authority, &certificates, &table.load()) {
             tracing::warn!(%error, "a zone has no certificate");

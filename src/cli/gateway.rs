@@ -2,7 +2,7 @@
 
 use super::exit::Failure;
 use super::globals::Globals;
-use crate::app::gateway::{ClusterAccess, Gateway, GatewayOptions};
+use crate::app::gateway::{CertificateConfig, ClusterAccess, Gateway, GatewayOptions, SecretKey};
 use crate::model::Hostname;
 use crate::routing::Locality;
 use clap::Args;
@@ -36,6 +36,12 @@ pub(super) struct Arguments {
     /// Look at this namespace alone [default: all]
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
+    /// The namespace of certificates: its labelled Secrets serve every host that they are for, people's hosts too
+    #[arg(long, value_name = "NAME")]
+    certificate_namespace: Option<String>,
+    /// The TLS Secret for names that no other certificate is for
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    default_certificate: Option<SecretKey>,
     /// Where the last good table is kept, for a start without the API server: a file, or off
     /// [default: last-good in the data folder]
     #[arg(long, value_name = "FILE")]
@@ -86,6 +92,11 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         namespace: arguments.namespace.clone(),
         domain,
         routes,
+        certificates: CertificateConfig {
+            namespace: arguments.certificate_namespace.clone(),
+            default: arguments.default_certificate.clone(),
+            ..CertificateConfig::default()
+        },
         last_good,
         allow_loopback_endpoints: arguments.allow_loopback_endpoints,
         locality: Locality { zone: named(arguments.zone.as_deref()), node: named(arguments.node.as_deref()) },

@@ -3,7 +3,9 @@
 use super::exit::Failure;
 use super::globals::Globals;
 use crate::app::gateway::ClusterAccess;
-use crate::app::manager::{LeaseName, Manager, ManagerOptions, PublicUrl, Workload};
+use crate::app::manager::{
+    CertificateConfig, LeaseName, Manager, ManagerOptions, PublicUrl, Publish, PublishAddress, SecretKey, Workload,
+};
 use crate::model::Hostname;
 use clap::Args;
 use std::net::SocketAddr;
@@ -42,6 +44,18 @@ pub(super) struct Arguments {
     /// After so many seconds of silence of that one, another one acts
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(2..=300))]
     lease_duration: u64,
+    /// An address of the gateway, which Ingresses tell in their status: an IP address or a name; once for each
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "publish_service")]
+    publish_address: Vec<PublishAddress>,
+    /// The gateway's Service, whose addresses Ingresses tell in their status
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    publish_service: Option<SecretKey>,
+    /// The namespace of certificates: its labelled Secrets serve every host that they are for, people's hosts too
+    #[arg(long, value_name = "NAME")]
+    certificate_namespace: Option<String>,
+    /// The TLS Secret for names that no other certificate is for
+    #[arg(long, value_name = "NAMESPACE/NAME")]
+    default_certificate: Option<SecretKey>,
     /// A name under which the management API may be called, beside addresses and localhost; once for each name
     #[arg(long, value_name = "NAME")]
     api_host: Vec<Hostname>,
@@ -68,6 +82,12 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         token_file: arguments.token_file.clone(),
         domain,
         url: PublicUrl { http_port: port(http_port), https_port: port(https_port) },
+        publish: publish(arguments),
+        certificates: CertificateConfig {
+            namespace: arguments.certificate_namespace.clone(),
+            default: arguments.default_certificate.clone(),
+            ..CertificateConfig::default()
+        },
         api_hosts: arguments.api_host.clone(),
         workload: if arguments.local_commands { Workload::Local } else { Workload::Image },
         lease,
@@ -76,6 +96,14 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         allow_loopback_endpoints: arguments.allow_loopback_endpoints,
     };
     Ok(crate::app::manager::run(options, greet)?)
+}
+
+fn publish(arguments: &Arguments) -> Publish {
+    match &arguments.publish_service {
+        Some(service) => Publish::Service(service.namespace.to_string(), service.name.to_string()),
+        None if arguments.publish_address.is_empty() => Publish::Nothing,
+        None => Publish::Addresses(arguments.publish_address.clone()),
+    }
 }
 
 fn greet(manager: &Manager) {

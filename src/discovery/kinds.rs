@@ -4,8 +4,9 @@ use super::slim;
 use super::watches::Change;
 use crate::resources::{Environment, EnvironmentClass};
 use crate::routing::SourceKind;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kube::Resource;
 use kube::runtime::watcher::Event;
 use serde::Serialize;
@@ -82,4 +83,7 @@ kinds! {
     Environment, Environment, Environments, slim::environment;
     Service, Service, Services, slim::service;
     EndpointSlice, EndpointSlice, Slices, slim::slice;
+    IngressClass, IngressClass, IngressClasses, slim::ingress_class;
+    Ingress, Ingress, Ingresses, slim::ingress;
+    Secret, Secret, Secrets, slim::secret;
 }

@@ -5,12 +5,17 @@
 //! good table on disk.
 
 mod addresses;
+mod certificates;
 mod classes;
 mod endpoint_slices;
 mod environments;
 mod file;
+mod ingress;
+mod ingress_class;
+mod ingresses;
 mod kinds;
 mod last_good;
+mod secrets;
 mod services;
 mod slim;
 mod start;
@@ -19,6 +24,7 @@ mod watches;
 mod writer;
 
 pub use addresses::EndpointPolicy;
+pub use certificates::{CertificateConfig, SecretKey};
 pub use file::watch_file;
 pub use last_good::LastGoodConfig;
 pub use start::Discovery;
@@ -54,6 +60,8 @@ pub struct DiscoveryConfig {
     pub locality: Locality,
     /// A file of routes beside the cluster, read again when it changes.
     pub routes: Option<PathBuf>,
+    /// Where certificates come from, and where they go.
+    pub certificates: CertificateConfig,
     /// Where the last good table is kept, if it is.
     pub last_good: Option<LastGoodConfig>,
 }

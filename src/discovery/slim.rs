@@ -1,8 +1,10 @@
 //! What is taken off an object before anything else is done with it: all that no translation reads.
 
+use super::secrets;
 use crate::resources::{ConditionType, Environment, EnvironmentClass};
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 /// The domains whose annotations some translation reads, subdomains included.
@@ -48,6 +50,26 @@ pub(super) fn slice(slice: &mut EndpointSlice) {
         if let Some(target) = &mut endpoint.target_ref {
             (target.uid, target.resource_version, target.api_version) = (None, None, None);
         }
+    }
+}
+
+/// The addresses in its status are ours to write, not to read.
+pub(super) fn ingress(ingress: &mut Ingress) {
+    ingress.status = None;
+}
+
+/// All of its specification is read but the parameters, of which we take none.
+pub(super) fn ingress_class(class: &mut IngressClass) {
+    if let Some(spec) = &mut class.spec {
+        spec.parameters = None;
+    }
+}
+
+/// Of a Secret only the certificate and its key are kept, whatever else it holds.
+pub(super) fn secret(secret: &mut Secret) {
+    secret.string_data = None;
+    if let Some(data) = &mut secret.data {
+        data.retain(|name, _| [secrets::CHAIN, secrets::KEY].contains(&name.as_str()));
     }
 }
 

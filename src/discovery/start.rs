@@ -72,7 +72,7 @@ pub(super) fn start(config: DiscoveryConfig, table: Arc<Table>, shutdown: &Cance
     }
     let mut routes = Routes::new(config.domain);
     routes.set_locality(config.locality);
-    let writer = Writer::new(routes, config.endpoint_policy, missing, kinds.clone());
+    let writer = Writer::new(routes, config.endpoint_policy, config.certificates, missing, kinds.clone());
     spawn.spawn(writer.run(receiver, fallback(last_good, kinds.clone()), table.clone(), published));
     Discovery { generation, table, kinds }
 }

@@ -3,13 +3,15 @@
 use super::Namespaces;
 use super::kinds::Watched;
 use super::last_good::Notes;
+use super::secrets;
 use super::status::Kinds;
 use crate::resources::{Environment, EnvironmentClass};
-use crate::routing::{Contribution, Problem};
+use crate::routing::{Contribution, Problem, SourceKind};
 use futures::{Stream, StreamExt};
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource};
@@ -22,6 +24,9 @@ pub(super) enum Change {
     Slices(Event<EndpointSlice>),
     Classes(Event<EnvironmentClass>),
     Environments(Event<Environment>),
+    IngressClasses(Event<IngressClass>),
+    Ingresses(Event<Ingress>),
+    Secrets(Event<Secret>),
     File(Vec<Contribution>, Vec<Problem>),
 }
 
@@ -45,10 +50,13 @@ impl Feed {
         self.spawn::<EndpointSlice>(in_namespaces);
         self.spawn::<Environment>(in_namespaces);
         self.spawn::<EnvironmentClass>(|client, _| Api::all(client));
+        self.spawn::<Ingress>(in_namespaces);
+        self.spawn::<IngressClass>(|client, _| Api::all(client));
+        self.spawn::<Secret>(in_namespaces);
     }
 
     fn spawn<K: Watched>(&self, api: fn(Client, &Namespaces) -> Api<K>) {
-        let events = watch(api(self.noting::<K>(), &self.namespaces), watcher::Config::default()).default_backoff();
+        let events = watch(api(self.noting::<K>(), &self.namespaces), selection(K::SOURCE)).default_backoff();
         tokio::spawn(self.shutdown.clone().run_until_cancelled_owned(forward(events, self.clone())));
     }
 
@@ -110,18 +118,43 @@ where
     }
 }
 
+/// Which objects of a kind are asked for.
+fn selection(kind: SourceKind) -> watcher::Config {
+    let all = watcher::Config::default();
+    // Other Secrets are none of our business, and not to be held in memory.
+    if kind == SourceKind::Secret { all.fields(&format!("type={}", secrets::TYPE)) } else { all }
+}
+
+/// Whether the table can be complete without the right to read these: every other route is served without them.
+fn is_optional(kind: SourceKind) -> bool {
+    matches!(kind, SourceKind::Secret | SourceKind::IngressClass)
+}
+
+fn is_forbidden(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403)
+}
+
 async fn forward<K: Watched>(events: impl Stream<Item = Result<Event<K>, watcher::Error>>, feed: Feed) {
     let mut listed = Vec::new();
+    let mut told_none = false;
     let mut events = std::pin::pin!(events);
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
+                told_none = true;
                 if !feed.take(event.modify(K::slim), &mut listed) {
                     return;
                 }
             }
             // Told once, not at each attempt: an API server may be away for days, and the table stays as it is.
             Err(error) => {
+                if is_optional(K::SOURCE) && is_forbidden(&error) && !std::mem::replace(&mut told_none, true) {
+                    for event in [Event::Init, Event::InitDone] {
+                        if !feed.take(event, &mut listed) {
+                            return;
+                        }
+                    }
+                }
                 if feed.kinds.failed(K::SOURCE, &error.to_string()) {
                     tracing::warn!(kind = %K::SOURCE, %error, "the watch failed and is tried again; the last table stays in use");
                 }

@@ -1,16 +1,19 @@
 //! The one writer: it owns the index, takes what is queued, and publishes.
 
+use super::certificates::{CertificateConfig, CertificateIndex};
+use super::ingresses::{Ingresses, Sinks};
 use super::last_good::Saved;
 use super::status::Kinds;
 use super::watches::Change;
-use super::{EndpointPolicy, classes, endpoint_slices, environments, services};
+use super::{EndpointPolicy, classes, endpoint_slices, environments, secrets, services};
 use crate::model::EnvironmentKey;
 use crate::resources::{Environment, EnvironmentClass};
 use crate::routing::{ClassHosts, Contribution, Problem, Routes, SliceKey, SourceKey, SourceKind, Table};
 use crate::telemetry::metrics;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kube::runtime::watcher::Event;
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -22,6 +25,8 @@ pub(super) struct Writer {
     policy: EndpointPolicy,
     classes: BTreeMap<String, ClassHosts>,
     lists: Lists,
+    ingresses: Ingresses,
+    certificates: CertificateIndex,
     /// The kinds whose first list is not complete yet.
     missing: BTreeSet<SourceKind>,
     /// Those of them that the last good table stands in for, and the time of which it tells.
@@ -40,10 +45,18 @@ struct Lists {
 
 impl Writer {
     /// The writer of an index that is complete when none of `missing` is missing any more.
-    pub(super) fn new(routes: Routes, policy: EndpointPolicy, missing: BTreeSet<SourceKind>, kinds: Kinds) -> Self {
+    pub(super) fn new(
+        routes: Routes,
+        policy: EndpointPolicy,
+        certificates: CertificateConfig,
+        missing: BTreeSet<SourceKind>,
+        kinds: Kinds,
+    ) -> Self {
         Self {
             routes,
             policy,
+            ingresses: Ingresses::default(),
+            certificates: CertificateIndex::new(certificates),
             classes: BTreeMap::new(),
             lists: Lists::default(),
             missing,
@@ -80,6 +93,7 @@ impl Writer {
             if self.missing.iter().all(|kind| self.from_disk.contains_key(kind)) {
                 self.routes.mark_complete();
             }
+            self.certificates.settle(&mut self.routes);
             self.kinds.settle(&self.missing, &self.from_disk);
             let generation = self.routes.publish(&table);
             metrics::table_published(generation, table.load().host_count(), table.load().problems().count());
@@ -113,6 +127,9 @@ impl Writer {
             Change::Slices(event) => self.slice(event),
             Change::Classes(event) => self.class(event),
             Change::Environments(event) => self.environment(event),
+            Change::IngressClasses(event) => self.ingress_class(event),
+            Change::Ingresses(event) => self.ingress(event),
+            Change::Secrets(event) => self.secret(event),
             Change::File(contributions, problems) => self.file(contributions, problems),
         }
     }
@@ -202,6 +219,7 @@ impl Writer {
             }
         }
         self.routes.set_classes(self.classes.values().cloned());
+        self.certificates.hosts_changed();
     }
 
     fn keep_class(&mut self, name: String, class: &EnvironmentClass) {
@@ -234,6 +252,33 @@ impl Writer {
     fn apply_environment(&mut self, environment: &Environment) {
         if let Some(note) = environments::translate(environment) {
             self.routes.set_environment(note);
+        }
+    }
+
+    fn ingress(&mut self, event: Event<Ingress>) {
+        let mut to = Sinks { routes: &mut self.routes, certificates: &mut self.certificates };
+        if self.ingresses.ingress(event, &mut to) {
+            self.missing.remove(&SourceKind::Ingress);
+        }
+    }
+
+    fn ingress_class(&mut self, event: Event<IngressClass>) {
+        let mut to = Sinks { routes: &mut self.routes, certificates: &mut self.certificates };
+        if self.ingresses.class(event, &mut to) {
+            self.missing.remove(&SourceKind::IngressClass);
+        }
+    }
+
+    fn secret(&mut self, event: Event<Secret>) {
+        match event {
+            Event::Init => self.certificates.begin(),
+            Event::InitApply(secret) => self.certificates.list(&secret),
+            Event::InitDone => {
+                self.certificates.end();
+                self.missing.remove(&SourceKind::Secret);
+            }
+            Event::Apply(secret) => self.certificates.put(&secret),
+            Event::Delete(secret) => self.certificates.remove(&secrets::key(&secret)),
         }
     }
 

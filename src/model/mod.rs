@@ -1,6 +1,7 @@
 //! Plain values that rooms share. Strings from outside become these types at the edge, once.
 
 mod class_name;
+mod duration;
 mod environment_key;
 mod hostname;
 mod nearest;
@@ -10,6 +11,7 @@ mod placeholders;
 mod user_id;
 
 pub use class_name::{ClassName, InvalidClassName};
+pub use duration::parse_duration;
 pub use environment_key::EnvironmentKey;
 pub use hostname::{Hostname, InvalidHostname};
 pub use nearest::{did_you_mean, nearest};

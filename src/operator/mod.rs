@@ -11,6 +11,7 @@ mod decide;
 mod events;
 mod plan;
 mod pods;
+mod publish;
 mod queue;
 mod reconcile;
 mod render;
@@ -24,6 +25,7 @@ mod watch;
 mod workload;
 mod world;
 
+pub use publish::{Publish, PublishAddress};
 pub use restart::take_back_ready;
 pub use shipped::{InstallError, SHIPPED, install_shipped};
 pub use workload::Workload;
@@ -59,6 +61,8 @@ pub struct OperatorConfig {
     pub workload: Workload,
     /// How the gateway is reached from outside.
     pub url: PublicUrl,
+    /// Which addresses Ingresses tell.
+    pub publish: Publish,
 }
 
 /// Where environments live.
@@ -94,12 +98,14 @@ impl PublicUrl {
 
 /// Runs the operator until `shutdown`. What is being written then is finished first.
 pub async fn run(config: OperatorConfig, shutdown: CancellationToken) {
+    let publish = config.publish.clone();
     let reconciler = Arc::new(Reconciler::new(config));
     let mut tasks = JoinSet::new();
     watch::start(&reconciler, &shutdown, &mut tasks);
     tasks.spawn(classes::keep(reconciler.clone(), shutdown.clone()));
     tasks.spawn(rights::keep(reconciler.clone(), shutdown.clone()));
     tasks.spawn(report::keep(reconciler.clone(), shutdown.clone()));
+    tasks.spawn(publish::keep(reconciler.clone(), publish, shutdown.clone()));
     for _ in 0..CONCURRENCY {
         tasks.spawn(reconcile::work(reconciler.clone(), shutdown.clone()));
     }

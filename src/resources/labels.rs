@@ -20,6 +20,26 @@ pub const PORT: &str = "doorstep.dev/port";
 /// Annotation of a Service: how long a request without content may wait for an endpoint, like `5s`, `500ms` or `0`.
 pub const WAIT: &str = "doorstep.dev/wait";
 
+/// Annotation of an Ingress: what its endpoints speak (`http1` or `h2c`), whatever the Service's port says.
+pub const BACKEND_PROTOCOL: &str = "doorstep.dev/backend-protocol";
+/// Annotation of an Ingress: how long the head of a response may take.
+pub const RESPONSE_TIMEOUT: &str = "doorstep.dev/response-timeout";
+/// Annotation of an Ingress: how long nothing may move on a stream.
+pub const IDLE_TIMEOUT: &str = "doorstep.dev/idle-timeout";
+/// Label of a TLS Secret in the namespace of certificates: it serves the hosts that it was issued for, people's too.
+pub const CERTIFICATE: &str = "doorstep.dev/certificate";
+
+/// The controller that an IngressClass of ours names.
+pub const INGRESS_CONTROLLER: &str = "doorstep.dev/gateway";
+/// Annotation of an Ingress: its class, before there was a field for it.
+pub const OLD_INGRESS_CLASS: &str = "kubernetes.io/ingress.class";
+/// Annotation of an IngressClass: it is that of Ingresses without one.
+pub const DEFAULT_INGRESS_CLASS: &str = "ingressclass.kubernetes.io/is-default-class";
+/// Label of the Ingresses by which cert-manager answers ACME challenges.
+pub const ACME_SOLVER: &str = "acme.cert-manager.io/http01-solver";
+
+/// The field manager of what is told in the status of Ingresses.
+pub const INGRESS_FIELD_MANAGER: &str = "doorstep-ingress";
 /// The field manager of the operator's server-side applies.
 pub const OPERATOR_FIELD_MANAGER: &str = "doorstep-operator";
 /// The field manager of writes by the management API.

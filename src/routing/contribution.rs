@@ -129,6 +129,12 @@ pub enum BackendSpec {
         /// Its share.
         weight: u32,
     },
+    /// Nowhere: what the source names cannot be a backend. The rule keeps its place, so that its requests do not fall to a
+    /// wider one that was not meant for them, and answers that nothing is behind it.
+    Nowhere {
+        /// What is wrong, with its place.
+        why: Box<str>,
+    },
     /// To one fixed address.
     Address {
         /// Which one.

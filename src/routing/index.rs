@@ -5,8 +5,8 @@ use super::services::Services;
 use super::{
     BackendRef, BackendSpec, CHALLENGE_PATH, Claims, Cluster, ClusterName, Contribution, EnvironmentNote, Filter,
     HostClaim, HostGroup, HostRoutes, KnownService, Locality, PathMatch, PersonalHosts, PortName, Problem,
-    ProblemReason, Rule, RuleName, RuleSpec, ServiceKey, Slice, SliceKey, Snapshot, SourceKey, SourceKind, Table, Tier,
-    Timeouts,
+    ProblemReason, Protocol, Rule, RuleName, RuleSpec, ServiceKey, Slice, SliceKey, Snapshot, SourceKey, SourceKind,
+    Table, Tier, Timeouts,
 };
 use crate::model::{ClassName, EnvironmentKey, HostPattern, Hostname};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -36,6 +36,8 @@ pub struct Routes {
     host_problems: HashMap<HostClaim, Vec<Problem>>,
     /// Problems that the translation of a source found.
     own_problems: HashMap<SourceKey, Vec<Problem>>,
+    /// Problems with certificates.
+    certificate_problems: BTreeMap<SourceKey, Vec<Problem>>,
     next: Snapshot,
 }
 
@@ -81,6 +83,7 @@ impl Routes {
             ports: Ports::default(),
             host_problems: HashMap::new(),
             own_problems: HashMap::new(),
+            certificate_problems: BTreeMap::new(),
             next: Snapshot::default(),
         }
     }
@@ -91,6 +94,9 @@ impl Routes {
         let mut touched = self.withdraw(&source);
         self.own_problems.remove(&source);
         self.ports.enter(&contribution);
+        if source.kind == SourceKind::Ingress {
+            self.next.ingresses.insert(source.clone());
+        }
         let (rules, flawed) = self.compile(&contribution);
         let groups = rules.into_iter().map(|rules| AppliedGroup { rules, hosts: Vec::new() }).collect();
         let refused = Vec::new();
@@ -212,6 +218,25 @@ impl Routes {
         self.gather_problems(source);
     }
 
+    /// Takes the problems with certificates, in the place of all of those before.
+    pub fn set_certificate_problems(&mut self, problems: BTreeMap<SourceKey, Vec<Problem>>) {
+        let before = std::mem::replace(&mut self.certificate_problems, problems);
+        let after = &self.certificate_problems;
+        let changed = |source: &&SourceKey| before.get(*source) != after.get(*source);
+        let sources: BTreeSet<SourceKey> = before.keys().chain(after.keys()).filter(changed).cloned().collect();
+        sources.iter().for_each(|source| self.gather_problems(source));
+    }
+
+    /// The hosts that a source got.
+    pub fn hosts_of(&self, source: &SourceKey) -> BTreeSet<HostClaim> {
+        self.contributions.get(source).into_iter().flat_map(Applied::hosts).cloned().collect()
+    }
+
+    /// Whether no source has this very host, and none of it lies in a class's zone.
+    pub fn is_free(&self, claim: &HostClaim) -> bool {
+        !self.claimants.contains_key(claim) && !self.next.patterns.iter().any(|hosts| claim.touches(&hosts.zone))
+    }
+
     /// Says that the lists of every kind were complete.
     pub fn mark_complete(&mut self) {
         self.next.complete = true;
@@ -278,6 +303,7 @@ impl Routes {
         let touched = self.unclaim(source);
         if let Some(applied) = self.contributions.remove(source) {
             self.ports.leave(&applied.contribution);
+            self.next.ingresses.remove(source);
         }
         touched
     }
@@ -412,6 +438,11 @@ impl Routes {
                 to(self.services.cluster(cluster, slice_port, *protocol), weight)
             }
             BackendSpec::Address { address, protocol, weight } => to(fixed(*address, *protocol), weight),
+            BackendSpec::Nowhere { why } => {
+                let (namespace, service, port) = ("".into(), "nowhere".into(), PortName::Number(0));
+                let cluster = Arc::new(Cluster::new(ClusterName { namespace, service, port }, Protocol::default()));
+                BackendRef { cluster, weight: 1, unresolved: Some(why.clone()) }
+            }
             BackendSpec::ServicePort { service, port, protocol, weight } => {
                 let name = |port| {
                     let (namespace, service) = (service.namespace.clone(), service.name.clone());
@@ -469,6 +500,7 @@ impl Routes {
     /// Puts together what is known to be wrong with a source.
     fn gather_problems(&mut self, source: &SourceKey) {
         let own = self.own_problems.get(source).into_iter().flatten();
+        let own = own.chain(self.certificate_problems.get(source).into_iter().flatten());
         let applied = self.contributions.get(source);
         let of_backends = applied.into_iter().flat_map(|applied| applied.refused.iter().chain(&applied.flawed));
         // Sorted out, as two groups may have one host.

@@ -76,7 +76,7 @@ impl Ports {
     pub(super) fn wait(&self, rule: &RuleSpec) -> Option<Duration> {
         rule.backends.iter().find_map(|backend| match backend {
             BackendSpec::ServicePort { service, port, .. } => self.resolve(service, port).ok()?.wait,
-            BackendSpec::Service { .. } | BackendSpec::Address { .. } => None,
+            BackendSpec::Service { .. } | BackendSpec::Nowhere { .. } | BackendSpec::Address { .. } => None,
         })
     }
 }
@@ -86,7 +86,7 @@ fn asked(contribution: &Contribution) -> impl Iterator<Item = &ServiceKey> {
     contribution.groups.iter().flat_map(|group| &group.rules).flat_map(|rule| &rule.backends).filter_map(|backend| {
         match backend {
             BackendSpec::ServicePort { service, .. } => Some(service),
-            BackendSpec::Service { .. } | BackendSpec::Address { .. } => None,
+            BackendSpec::Service { .. } | BackendSpec::Nowhere { .. } | BackendSpec::Address { .. } => None,
         }
     })
 }

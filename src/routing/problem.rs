@@ -33,6 +33,10 @@ pub enum ProblemReason {
     Invalid,
     /// A rule leads to a Service, or a port of one, that is not there.
     BackendNotFound,
+    /// The Secret of a certificate is not there, or holds none that can be used for the host.
+    CertificateUnusable,
+    /// The certificate in use has ended, or its Secret turned bad after it was taken.
+    CertificateOutdated,
     /// An endpoint's address is one that no request may be sent to.
     EndpointRefused,
 }
@@ -48,6 +52,8 @@ impl ProblemReason {
             Self::HostPatternTaken => "HostPatternTaken",
             Self::Invalid => "Invalid",
             Self::BackendNotFound => "BackendNotFound",
+            Self::CertificateUnusable => "CertificateUnusable",
+            Self::CertificateOutdated => "CertificateOutdated",
             Self::EndpointRefused => "EndpointRefused",
         }
     }

@@ -42,6 +42,8 @@ pub struct Snapshot {
     pub(super) any: Option<Arc<HostRoutes>>,
     pub(super) patterns: Arc<[PersonalHosts]>,
     pub(super) environments: SharedMap<EnvironmentKey, Arc<EnvironmentNote>>,
+    /// The Ingresses that are ours, whatever became of their rules.
+    pub(super) ingresses: imbl::OrdSet<SourceKey>,
     pub(super) problems: imbl::OrdMap<SourceKey, Arc<[Problem]>>,
 }
 
@@ -195,6 +197,11 @@ impl Snapshot {
     /// How many hosts it has.
     pub fn host_count(&self) -> usize {
         self.exact.len() + self.wildcard.len() + self.one_label.len() + usize::from(self.any.is_some())
+    }
+
+    /// The Ingresses that are ours, in the order of their keys, whatever became of their rules.
+    pub fn ingresses(&self) -> impl Iterator<Item = &SourceKey> {
+        self.ingresses.iter()
     }
 
     /// All that has no effect, by source.

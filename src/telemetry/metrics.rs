@@ -18,6 +18,11 @@ pub fn describe() {
 const TABLE_GENERATION: &str = "doorstep_table_generation";
 const TABLE_HOSTS: &str = "doorstep_table_hosts";
 const ROUTES_FILE_MISTAKES: &str = "doorstep_routes_file_mistakes";
+const CERTIFICATES: &str = "doorstep_certificates";
+const CERTIFICATE_NOT_AFTER: &str = "doorstep_certificate_not_after_seconds";
+const CERTIFICATE_EARLIEST: &str = "doorstep_certificate_earliest_not_after_seconds";
+/// The most certificates with a series of their own.
+const MAX_CERTIFICATES: usize = 500;
 const TABLE_PROBLEMS: &str = "doorstep_table_problems";
 const KIND_CURRENT: &str = "doorstep_table_kind_current";
 const KIND_STALE_SINCE: &str = "doorstep_table_kind_stale_since_timestamp_seconds";
@@ -26,6 +31,13 @@ const LAST_GOOD_BYTES: &str = "doorstep_last_good_bytes";
 const LAST_GOOD_FAILURES: &str = "doorstep_last_good_write_failures_total";
 
 fn describe_table() {
+    describe_gauge!(CERTIFICATES, Unit::Count, "Certificates from Secrets that are in use");
+    describe_gauge!(
+        CERTIFICATE_NOT_AFTER,
+        Unit::Seconds,
+        "When a certificate ends, in seconds since 1970, by its Secret; 0: not in use any more"
+    );
+    describe_gauge!(CERTIFICATE_EARLIEST, Unit::Seconds, "When the first of all certificates ends; 0: there is none");
     describe_gauge!(TABLE_GENERATION, Unit::Count, "How often a route table was published");
     describe_gauge!(TABLE_HOSTS, Unit::Count, "Hosts in the published route table");
     describe_gauge!(
@@ -51,6 +63,29 @@ fn describe_last_good() {
 pub fn kind_currency(kind: &impl ToString, current: bool, stale_since: Option<i64>) {
     gauge!(KIND_CURRENT, "kind" => kind.to_string()).set(f64::from(u8::from(current)));
     gauge!(KIND_STALE_SINCE, "kind" => kind.to_string()).set(stale_since.unwrap_or_default() as f64);
+}
+
+/// The certificates in use, each with the time of its end in seconds since 1970. At most so many have a series of their
+/// own; the earliest end of all is always told. One that is not in use any more reads 0.
+pub fn certificates(all: impl Iterator<Item = (String, i64)>) {
+    static TOLD: std::sync::Mutex<std::collections::BTreeSet<String>> =
+        std::sync::Mutex::new(std::collections::BTreeSet::new());
+    let mut told = TOLD.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut before = std::mem::take(&mut *told);
+    let (mut count, mut earliest) = (0_usize, None::<i64>);
+    for (secret, not_after) in all {
+        count += 1;
+        earliest = Some(earliest.map_or(not_after, |known| known.min(not_after)));
+        if before.remove(&secret) || before.len() + told.len() < MAX_CERTIFICATES {
+            gauge!(CERTIFICATE_NOT_AFTER, "secret" => secret.clone()).set(not_after as f64);
+            told.insert(secret);
+        }
+    }
+    for secret in before {
+        gauge!(CERTIFICATE_NOT_AFTER, "secret" => secret).set(0.0);
+    }
+    gauge!(CERTIFICATES).set(count as f64);
+    gauge!(CERTIFICATE_EARLIEST).set(earliest.unwrap_or_default() as f64);
 }
 
 /// The last good table was written, with that many bytes.

@@ -2,9 +2,14 @@
 
 mod authority;
 mod certificates;
+mod pair;
 
 pub use authority::Authority;
-pub use certificates::{CertificateDescription, Certificates};
+pub use certificates::{Assigned, CertificateDescription, Certificates};
+pub use pair::{BadPair, CertificateName, Pair};
+
+#[cfg(test)]
+pub(crate) use pair::tests::pem as pair_for_tests;
 
 use rustls::crypto::CryptoProvider;
 use std::path::PathBuf;

@@ -15,6 +15,7 @@ mod crashes;
 mod explained;
 #[path = "../support/mod.rs"]
 mod harness;
+mod ingress;
 mod kubectl;
 mod last_good;
 mod roles;

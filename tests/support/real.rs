@@ -27,9 +27,12 @@ pub(super) fn start(folder: &Path, arguments: &[&str]) -> Parts {
     let node = ["--addresses", network, "--listen", "127.0.0.1:0", "--pki", &pki];
     let node = start("node", &kubeconfig, &folder.join("node"), &node);
     let access_log = folder.join("access.log").to_string_lossy().into_owned();
+    // As `up` has it: whoever reaches this cluster owns it.
+    let trusted = ["--certificate-namespace", "default"];
     let own =
         ["--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--access-log", &access_log];
-    let mut gateway = start("gateway", &account("gateway"), &folder.join("gateway"), &[&own, arguments].concat());
+    let mut gateway =
+        start("gateway", &account("gateway"), &folder.join("gateway"), &[&own[..], &trusted, arguments].concat());
     let said = gateway.addresses();
     let [http, https, admin] = ["http", "https", "admin"].map(|name| address(&said, name));
     let _old = std::fs::remove_file(folder.join("authority.pem"));
@@ -38,7 +41,12 @@ pub(super) fn start(folder: &Path, arguments: &[&str]) -> Parts {
     let own = ["--api", "127.0.0.1:0", "--http-port", &http_port, "--https-port", &https_port, "--local-commands"];
     let routes =
         arguments.iter().position(|argument| *argument == "--routes").map_or(&[][..], |at| &arguments[at..at + 2]);
-    let mut manager = start("manager", &account("manager"), folder, &[&own, routes].concat());
+    let mut manager = start(
+        "manager",
+        &account("manager"),
+        folder,
+        &[&own[..], &trusted, &["--publish-address", "127.0.0.1"], routes].concat(),
+    );
     let api = address(&manager.addresses(), "api");
     let addresses = Addresses { http, https, api, admin };
     Parts { addresses, programs: vec![gateway, manager, node], control_plane: Some(control_plane) }

@@ -4,15 +4,16 @@ use super::super::kinds::{KINDS, Watched};
 use super::super::status::{Kinds, Origin};
 use super::super::watches::Change;
 use super::super::writer::Writer;
-use super::super::{Discovery, DiscoveryConfig, EndpointPolicy, Namespaces};
+use super::super::{CertificateConfig, Discovery, DiscoveryConfig, EndpointPolicy, Namespaces};
 use super::keeper::keep;
 use super::*;
 use crate::embedded::api::{ApiConfig, ApiServer};
 use crate::resources::{Environment, EnvironmentClass};
 use crate::routing::{Locality, Routes, Snapshot, Table};
 use crate::tls::Authority;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
 use kube::api::{DeleteParams, PostParams};
 use kube::runtime::watcher::Event;
 use kube::{Api, Client};
@@ -93,6 +94,7 @@ impl Cluster {
             endpoint_policy: EndpointPolicy::default(),
             locality: Locality::default(),
             routes: None,
+            certificates: CertificateConfig::default(),
             last_good: Some(LastGoodConfig { path: self.last_good().path, cluster: "test".into() }),
         };
         let discovery = super::super::start(config, table.clone(), &end);
@@ -393,6 +395,22 @@ fn environments() -> impl Strategy<Value = Vec<Environment>> {
     prop::collection::vec(one, 0..4)
 }
 
+fn ingresses() -> impl Strategy<Value = Vec<Ingress>> {
+    let host = prop::sample::select(&["i.test", "*.i.test", "-bad", "frontada.int.example.com", ""][..]);
+    let one = (prop::sample::select(&USERS[..]), host, any::<bool>()).prop_map(|(user, host, ours)| {
+        let backend = json!({"service": {"name": format!("{user}-integration"), "port": {"name": "http"}}});
+        object(json!({
+            "metadata": {"name": user, "namespace": "default", "annotations": {"doorstep.dev/idle-timeout": "1h"}},
+            "spec": {
+                "ingressClassName": if ours { "front" } else { "nginx" },
+                "rules": [{"host": host, "http": {"paths": [{"path": "/x", "pathType": "Exact", "backend": backend}]}}],
+            },
+            "status": {"loadBalancer": {"ingress": [{"ip": "1.2.3.4"}]}},
+        }))
+    });
+    prop::collection::vec(one, 0..4)
+}
+
 /// What live watches would make of these lists: the last object of a name is the one that counts.
 fn list<K: Watched>(writer: &mut Writer, notes: &Notes, mut objects: Vec<K>) {
     objects.iter_mut().for_each(K::slim);
@@ -407,7 +425,7 @@ fn writer() -> Writer {
     let kinds = Kinds::new(&missing);
     let mut routes = Routes::new("example.com".parse().unwrap());
     routes.set_locality(Locality { zone: Some("west-1".into()), node: None });
-    Writer::new(routes, EndpointPolicy::default(), missing, kinds)
+    Writer::new(routes, EndpointPolicy::default(), CertificateConfig::default(), missing, kinds)
 }
 
 /// Saves what was noted and reads it back.
@@ -429,7 +447,8 @@ proptest! {
 
     #[test]
     fn a_table_from_disk_is_the_live_one(
-        services in services(), slices in slices(), environments in environments(), has_class in any::<bool>(),
+        services in services(), slices in slices(), environments in environments(), ingresses in ingresses(),
+        has_class in any::<bool>(),
     ) {
         let folder = tempfile::tempdir().unwrap();
         let (sender, receiver) = unbounded_channel();
@@ -442,6 +461,10 @@ proptest! {
         list(&mut live, &notes, services);
         list(&mut live, &notes, environments);
         list(&mut live, &notes, classes);
+        list(&mut live, &notes, ingresses);
+        let class = json!({"metadata": {"name": "front"}, "spec": {"controller": "doorstep.dev/gateway"}});
+        list(&mut live, &notes, vec![object::<IngressClass>(class)]);
+        list(&mut live, &notes, Vec::<Secret>::new());
         let mut restarted = writer();
         restarted.stand_in(saved(folder.path(), receiver));
         prop_assert_eq!(rendered(&restarted.snapshot()), rendered(&live.snapshot()));

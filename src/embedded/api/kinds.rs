@@ -214,6 +214,8 @@ const BUILTIN: &[Row] = &[
     ("apps", "v1", "ControllerRevision", "controllerrevisions", &[], true, &[], &[]),
     ("events.k8s.io", "v1", "Event", "events", &["ev"], true, &[], &[]),
     ("discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", &[], true, &[], &[]),
+    ("networking.k8s.io", "v1", "Ingress", "ingresses", &["ing"], true, &[Subresource::Status], &[]),
+    ("networking.k8s.io", "v1", "IngressClass", "ingressclasses", &[], false, &[], &[]),
     ("coordination.k8s.io", "v1", "Lease", "leases", &[], true, &[], &[]),
     (
         "apiextensions.k8s.io",

@@ -3,7 +3,7 @@
 use super::compile::{Compiler, Place};
 use super::node::{ListType, Node};
 use k8s_openapi::api::{apps::v1 as apps, coordination::v1 as coordination, core::v1 as core};
-use k8s_openapi::api::{discovery::v1 as discovery, events::v1 as events};
+use k8s_openapi::api::{discovery::v1 as discovery, events::v1 as events, networking::v1 as networking};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1 as apiextensions;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
@@ -34,7 +34,7 @@ const fn kind<T: JsonSchema>(
 }
 
 /// Every kind that is known without a definition.
-pub(crate) const BUILTINS: [Builtin; 15] = [
+pub(crate) const BUILTINS: [Builtin; 17] = [
     kind::<core::Namespace>(("", "v1"), "Namespace", "namespaces", false, true),
     kind::<core::Node>(("", "v1"), "Node", "nodes", false, true),
     kind::<core::Pod>(("", "v1"), "Pod", "pods", true, true),
@@ -48,6 +48,8 @@ pub(crate) const BUILTINS: [Builtin; 15] = [
     kind::<apps::ReplicaSet>(("apps", "v1"), "ReplicaSet", "replicasets", true, true),
     kind::<apps::ControllerRevision>(("apps", "v1"), "ControllerRevision", "controllerrevisions", true, false),
     kind::<discovery::EndpointSlice>(("discovery.k8s.io", "v1"), "EndpointSlice", "endpointslices", true, false),
+    kind::<networking::Ingress>(("networking.k8s.io", "v1"), "Ingress", "ingresses", true, true),
+    kind::<networking::IngressClass>(("networking.k8s.io", "v1"), "IngressClass", "ingressclasses", false, false),
     kind::<coordination::Lease>(("coordination.k8s.io", "v1"), "Lease", "leases", true, false),
     kind::<apiextensions::CustomResourceDefinition>(
         ("apiextensions.k8s.io", "v1"),

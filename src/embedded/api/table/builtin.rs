@@ -47,6 +47,8 @@ fn described(kind: &KindInfo) -> &'static [&'static str] {
             "+Count",
             "+Name",
         ],
+        ("networking.k8s.io", "Ingress") => &["Name", "Class", "Hosts", "Address", "Ports", "Age"],
+        ("networking.k8s.io", "IngressClass") => &["Name", "Controller", "Parameters", "Age"],
         ("coordination.k8s.io", "Lease") => &["Name", "Holder", "Age"],
         ("", "ServiceAccount") => &["Name", "Age"],
         ("apiextensions.k8s.io", _) => &["Name", "Created At"],
@@ -82,6 +84,11 @@ pub(super) fn cells(kind: &KindInfo, object: &Value) -> Vec<Value> {
         ("", "ConfigMap") => vec![name(), Value::from(entries("/data") + entries("/binaryData")), created()],
         ("", "Secret") => vec![name(), text_or(object, "/type", "Opaque"), Value::from(entries("/data")), created()],
         ("" | "events.k8s.io", "Event") => event(object),
+        ("networking.k8s.io", "Ingress") => ingress(object),
+        ("networking.k8s.io", "IngressClass") => {
+            let (controller, none) = (text_or(object, "/spec/controller", "<none>"), Value::from("<none>"));
+            vec![name(), controller, none, created()]
+        }
         ("coordination.k8s.io", "Lease") => vec![name(), text_or(object, "/spec/holderIdentity", ""), created()],
         ("apiextensions.k8s.io", _) => vec![name(), text_or(object, "/metadata/creationTimestamp", "<unknown>")],
         _ => vec![name(), created()],
@@ -144,6 +151,27 @@ fn controller(object: &Value) -> String {
         Some((group, _)) => format!("{kind}.{group}/{name}"),
         None => format!("{kind}/{name}"),
     }
+}
+
+fn ingress(object: &Value) -> Vec<Value> {
+    let texts = |pointer: &str, field: &str| -> Vec<String> {
+        let items = json::items(object, pointer).iter();
+        items.map(|item| json::text(item, field).to_owned()).filter(|text| !text.is_empty()).collect()
+    };
+    let hosts = texts("/spec/rules", "/host");
+    let addresses: Vec<String> = json::items(object, "/status/loadBalancer/ingress")
+        .iter()
+        .map(|one| [json::text(one, "/ip"), json::text(one, "/hostname")].concat())
+        .collect();
+    let ports = if json::items(object, "/spec/tls").is_empty() { "80" } else { "80, 443" };
+    vec![
+        Value::from(json::text(object, "/metadata/name")),
+        text_or(object, "/spec/ingressClassName", "<none>"),
+        Value::from(if hosts.is_empty() { "*".to_owned() } else { hosts.join(",") }),
+        Value::from(addresses.join(",")),
+        Value::from(ports),
+        age(object, "/metadata/creationTimestamp"),
+    ]
 }
 
 fn service(object: &Value) -> Vec<Value> {

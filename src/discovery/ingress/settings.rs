@@ -1,0 +1,48 @@
+//! The annotations of an Ingress that we read.
+
+use super::Mistakes;
+use crate::model::{parse_duration, shown};
+use crate::resources::labels;
+use crate::routing::{Protocol, Timeouts};
+use k8s_openapi::api::networking::v1::Ingress;
+use kube::ResourceExt;
+
+/// What an Ingress says of all of its rules.
+#[derive(Debug, Default)]
+pub(super) struct Settings {
+    /// What the endpoints speak; as the Service's port says when not given.
+    pub(super) protocol: Option<Protocol>,
+    pub(super) timeouts: Timeouts,
+}
+
+impl Settings {
+    /// Reads the annotations. One that cannot be read counts as not given.
+    pub(super) fn of(ingress: &Ingress, mistakes: &mut Mistakes) -> Self {
+        let annotations = ingress.annotations();
+        let protocol = annotations.get(labels::BACKEND_PROTOCOL).and_then(|text| match text.as_str() {
+            "http1" => Some(Protocol::Http1),
+            "h2c" => Some(Protocol::H2c),
+            other => {
+                let message = format!("{} is not known; known are http1, h2c", shown(other));
+                mistakes.add(&place(labels::BACKEND_PROTOCOL), &message);
+                None
+            }
+        });
+        let mut duration = |name: &str| {
+            let text = annotations.get(name)?;
+            let parsed = parse_duration(text);
+            if parsed.is_none() {
+                mistakes.add(&place(name), &format!("{} is not a duration, like 500ms, 30s or 5m", shown(text)));
+            }
+            parsed
+        };
+        let (response_head, idle) = (duration(labels::RESPONSE_TIMEOUT), duration(labels::IDLE_TIMEOUT));
+        // How long a request waits for an endpoint is said on the Service.
+        let timeouts = Timeouts { response_head, idle, wait: None };
+        Self { protocol, timeouts }
+    }
+}
+
+fn place(annotation: &str) -> String {
+    format!("annotation {annotation}")
+}
