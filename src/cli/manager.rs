@@ -45,9 +45,9 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(2..=300))]
     lease_duration: u64,
     /// An address of the gateway, which Ingresses tell in their status: an IP address or a name; once for each
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "publish_service")]
+    #[arg(long, value_name = "ADDRESS")]
     publish_address: Vec<PublishAddress>,
-    /// The gateway's Service, whose addresses Ingresses tell in their status
+    /// The gateway's Service, whose addresses Ingresses tell in their status where no address is given
     #[arg(long, value_name = "NAMESPACE/NAME")]
     publish_service: Option<SecretKey>,
     /// The namespace of certificates: its labelled Secrets serve every host that they are for, people's hosts too
@@ -100,9 +100,9 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
 
 fn publish(arguments: &Arguments) -> Publish {
     match &arguments.publish_service {
+        _ if !arguments.publish_address.is_empty() => Publish::Addresses(arguments.publish_address.clone()),
         Some(service) => Publish::Service(service.namespace.to_string(), service.name.to_string()),
-        None if arguments.publish_address.is_empty() => Publish::Nothing,
-        None => Publish::Addresses(arguments.publish_address.clone()),
+        None => Publish::Nothing,
     }
 }
 

@@ -89,6 +89,11 @@ fn an_ingress_is_routed_and_told_about() {
     apply(&doorstep, &ingress("lost", "lost.example.test", "/", "nothing"));
     until("what is missing", || events(&doorstep, "lost"), "there is no Service default/nothing");
     assert_eq!(asked("lost.example.test", "/"), "503");
+    let metadata = json!({"name": "names", "labels": {"kubernetes.io/service-name": service}});
+    let endpoints = json!([{"addresses": ["metadata.google.internal"]}]);
+    let slice = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": metadata, "addressType": "FQDN", "endpoints": endpoints, "ports": []});
+    apply(&doorstep, &slice);
+    until("the refused slice", || events(&doorstep, "names"), "its addresses are names");
     assert_eq!(asked("shop.example.test", "/bytes/5"), "200");
 
     // It becomes another controller's: neither routes nor the address stay.

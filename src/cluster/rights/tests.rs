@@ -21,7 +21,7 @@ fn each_verb_of_each_resource_stands_once_for_a_role_and_a_place() {
 }
 
 #[test]
-fn nobody_may_read_secrets_or_write_rights() {
+fn the_gateway_writes_nothing_and_nobody_touches_rights() {
     for right in RIGHTS {
         assert!(right.group != "rbac.authorization.k8s.io", "{right:?}");
         let writes = right.verbs.iter().any(|verb| !matches!(verb, Verb::Get | Verb::List | Verb::Watch));
