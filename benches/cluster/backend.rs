@@ -1,6 +1,6 @@
 //! The endpoints: one process that listens on every address of the pods' network and says on which it was asked.
 
-use crate::objects::PORT;
+use crate::support::objects::PORT;
 use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

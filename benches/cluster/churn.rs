@@ -1,7 +1,7 @@
 //! Many updates a second of objects that are not looked at: other people's environments, or no environments at all.
 
-use crate::kubeconfig::client_of;
-use crate::objects::{Objects, address};
+use crate::support::client_of;
+use crate::support::objects::{Objects, address};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -22,29 +22,15 @@ mod floor;
 mod measure;
 mod probe;
 
-#[allow(dead_code, reason = "the tests of faults use the rest")]
-#[path = "../../tests/support/gateway.rs"]
-mod gateway;
-#[allow(dead_code, reason = "the tests of faults use the rest")]
-#[path = "../../tests/support/kubeconfig.rs"]
-mod kubeconfig;
-#[allow(dead_code, reason = "the tests of faults use the rest")]
-#[path = "../../tests/support/load.rs"]
-mod load;
-#[path = "../../tests/support/namespace.rs"]
-mod namespace;
-#[path = "../../tests/support/objects.rs"]
-mod objects;
-#[allow(dead_code, reason = "the tests of faults use the rest")]
-#[path = "../../tests/faults/plane.rs"]
-mod plane;
+#[path = "../../tests/support/mod.rs"]
+mod support;
 
 fn main() {
     if std::env::args().nth(1).as_deref() == Some(backend::ROLE) {
         return backend::run();
     }
-    if !namespace::is_inside() {
-        let status = namespace::command().args(std::env::args_os().skip(1)).status();
+    if !support::namespace::is_inside() {
+        let status = support::namespace::command().args(std::env::args_os().skip(1)).status();
         let status = status.expect("unshare runs (Debian package util-linux)");
         std::process::exit(status.code().unwrap_or(1));
     }

@@ -3,12 +3,9 @@
 use crate::backend;
 use crate::churn::{self, Churn, Kind};
 use crate::floor::Floor;
-use crate::gateway::Gateway;
-use crate::kubeconfig::client_of;
-use crate::load::{CONNECTIONS, Report, Wrk};
-use crate::objects::{Acknowledged, Objects, address, host, ingress_host};
-use crate::plane::ControlPlane;
 use crate::probe::{self, Connection, Expected, Probe};
+use crate::support::objects::{Acknowledged, Objects, address, host, ingress_host};
+use crate::support::{CONNECTIONS, ControlPlane, Gateway, Report, Wrk, client_of};
 use kube::Client;
 use std::time::Instant;
 use tokio::time::timeout;

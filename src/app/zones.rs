@@ -5,6 +5,7 @@ use crate::routing::{HostClaim, Snapshot, Table};
 use crate::tls::{Authority, Certificates, TlsError};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::watch;
 
 const ORIGIN: &str = "the development authority";
@@ -35,12 +36,33 @@ pub(super) async fn follow(
         Ok(key) => certificates.set_self_made_default(&key, ORIGIN),
         Err(error) => tracing::warn!(%error, "clients without a server name get no certificate"),
     }
+    let mut done = None;
     while changes.changed().await.is_ok() {
-        if let Err(error) = issue_missing(&authority, &certificates, &table.load()) {
-            tracing::warn!(%error, "a zone has no certificate");
+        if done == Some(table.load().names()) {
+            continue;
         }
+        let began = Instant::now();
+        let (authority, certificates, table) = (authority.clone(), certificates.clone(), table.clone());
+        // It looks at every host, which may be many: not on a thread from which changes are to come soon, and for a small
+        // part of the time.
+        let issued = tokio::task::spawn_blocking(move || {
+            let table = table.load();
+            issue_missing(&authority, &certificates, &table).map(|()| table.names())
+        });
+        done = match issued.await {
+            Ok(Ok(names)) => Some(names),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a zone has no certificate");
+                None
+            }
+            Err(_) => None,
+        };
+        tokio::time::sleep(began.elapsed() * PAUSES).await;
     }
 }
+
+/// For every moment of looking, so many of not looking.
+const PAUSES: u32 = 9;
 
 /// One wildcard for each class's zone, and the names that others claimed.
 fn names(table: &Snapshot) -> BTreeSet<String> {

@@ -15,6 +15,7 @@ mod ingress_class;
 mod ingresses;
 mod kinds;
 mod last_good;
+mod patience;
 mod secrets;
 mod services;
 mod slim;

@@ -3,6 +3,7 @@
 use super::Namespaces;
 use super::kinds::Watched;
 use super::last_good::Notes;
+use super::patience::patience;
 use super::secrets;
 use super::status::Kinds;
 use crate::resources::{Environment, EnvironmentClass};
@@ -56,7 +57,7 @@ impl Feed {
     }
 
     fn spawn<K: Watched>(&self, api: fn(Client, &Namespaces) -> Api<K>) {
-        let events = watch(api(self.noting::<K>(), &self.namespaces), selection(K::SOURCE)).default_backoff();
+        let events = watch(api(self.noting::<K>(), &self.namespaces), selection(K::SOURCE)).backoff(patience());
         tokio::spawn(self.shutdown.clone().run_until_cancelled_owned(forward(events, self.clone())));
     }
 

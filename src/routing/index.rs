@@ -292,6 +292,7 @@ impl Routes {
         let gone: Vec<_> =
             before.filter(|source| !problems.iter().any(|(known, _)| known == *source)).cloned().collect();
         self.next.patterns = kept.into();
+        self.next.names += 1;
         problems.extend(gone.into_iter().map(|source| (source, Vec::new())));
         for (source, found) in problems {
             self.set_problems(&source, found);

@@ -32,6 +32,7 @@ impl Table {
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     pub(super) generation: u64,
+    pub(super) names: u64,
     pub(super) complete: bool,
     pub(super) exact: SharedMap<Hostname, Arc<HostRoutes>>,
     /// By the parent of the wildcard.
@@ -100,6 +101,12 @@ impl Snapshot {
     /// Grows by one with every published table.
     pub fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// Grows whenever a host or a class's zone comes or goes, and stays while only endpoints and rules change: who looks
+    /// at the names of all hosts need not look again.
+    pub fn names(&self) -> u64 {
+        self.names
     }
 
     /// Whether it was made from complete lists of every kind.
@@ -224,9 +231,11 @@ impl Snapshot {
                 return;
             }
         };
-        match routes {
+        let comes = routes.is_some();
+        let before = match routes {
             Some(routes) => map.insert(name.clone(), routes),
             None => map.remove(name),
         };
+        self.names += u64::from(comes != before.is_some());
     }
 }

@@ -65,6 +65,20 @@ fn path(path: &str) -> Matcher {
 }
 
 #[test]
+fn names_are_counted_when_a_host_comes_or_goes_and_not_when_its_rules_change() {
+    let mut routes = routes();
+    let before = routes.snapshot().names();
+    assert_eq!(routes.snapshot().names(), before);
+    routes.apply(personal("haimaz-integration"));
+    let with_one = routes.snapshot().names();
+    assert!(with_one > before);
+    routes.apply(personal("haimaz-integration"));
+    assert_eq!(routes.snapshot().names(), with_one);
+    routes.remove(&source("haimaz-integration"));
+    assert!(routes.snapshot().names() > with_one);
+}
+
+#[test]
 fn a_personal_host_comes_from_the_pattern_of_its_class() {
     let mut routes = routes();
     routes.apply(personal("haimaz-integration"));

@@ -26,22 +26,12 @@ macro_rules! faults {
 }
 
 mod api_server;
-mod plane;
+mod bad_objects;
+mod deploys;
+mod gateways;
+mod last_good;
 mod updates;
 mod world;
 
-#[path = "../support/fault_proxy.rs"]
-mod fault_proxy;
-#[allow(dead_code, reason = "the benchmark uses the rest")]
-#[path = "../support/gateway.rs"]
-mod gateway;
-#[path = "../support/kubeconfig.rs"]
-mod kubeconfig;
-#[allow(dead_code, reason = "the benchmark uses the rest")]
-#[path = "../support/load.rs"]
-mod load;
-#[path = "../support/namespace.rs"]
-mod namespace;
-#[allow(dead_code, reason = "the benchmark uses the rest")]
-#[path = "../support/objects.rs"]
-mod objects;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,7 +1,7 @@
 //! Other people's changes, many of them: the load of one environment does not feel them.
 
-use crate::gateway::Gateway;
-use crate::objects::{address, host, ingress_host};
+use crate::support::Gateway;
+use crate::support::objects::{address, host, ingress_host};
 use crate::world::{Front, World, load};
 use futures::{StreamExt, stream};
 use std::time::{Duration, Instant};

@@ -1,10 +1,7 @@
 //! What every test needs: a control plane, front ends at addresses of pods, and time.
 
-use crate::kubeconfig::client_of;
-use crate::load::Wrk;
-use crate::namespace;
-use crate::objects::{Objects, PORT, address};
-use crate::plane::ControlPlane;
+use crate::support::objects::{Objects, PORT, address};
+use crate::support::{ControlPlane, Wrk, client_of, namespace, wait_for};
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -13,19 +10,23 @@ use tokio::runtime::Runtime;
 
 /// Longer than any test takes. A load is ended by its test, and must not have ended before.
 pub const LONG_SECONDS: u32 = 900;
+/// Tells a test that it is in its own namespaces.
+const INSIDE: &str = "DOORSTEP_FAULT";
 /// Whose environment is under load.
 pub const USER: &str = "loaded";
 
 /// Runs `test` in namespaces of its own, when no other test of this program runs.
 pub fn in_a_namespace(path: &str, test: impl FnOnce()) {
     static TURN: Mutex<()> = Mutex::new(());
-    if namespace::is_inside() {
+    let (_, name) = path.split_once("::").expect("a test's path");
+    if std::env::var(INSIDE).is_ok_and(|inside| inside == name) {
         return test();
     }
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-    let (_, name) = path.split_once("::").expect("a test's path");
     let arguments = ["--exact", name, "--nocapture", "--test-threads=1"];
-    let output = namespace::command().args(arguments).output().expect("unshare runs (Debian package util-linux)");
+    let mut inside = namespace::command();
+    inside.args(arguments).env(INSIDE, name).env("DOORSTEP_TEST_CLUSTER", "real");
+    let output = inside.output().expect("unshare runs (Debian package util-linux)");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     print!("{}", text(&output.stdout));
     eprint!("{}", text(&output.stderr));
@@ -94,19 +95,7 @@ impl Drop for Front {
 
 /// Load on the environment of [`USER`], as much as 64 connections can have.
 pub fn load(gateway: SocketAddr) -> Wrk {
-    Wrk::start(gateway, &crate::objects::host(USER), LONG_SECONDS)
-}
-
-/// Waits until `condition` gives a value. Fails with `what` and the last thing seen when the deadline passes.
-pub fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Result<T, String>) -> T {
-    let end = Instant::now() + Duration::from_secs(90);
-    loop {
-        match condition() {
-            Ok(value) => return value,
-            Err(seen) if Instant::now() > end => panic!("waited in vain for {what}; last seen: {seen}"),
-            Err(_) => step(),
-        }
-    }
+    Wrk::start(gateway, &crate::support::objects::host(USER), LONG_SECONDS)
 }
 
 /// Lets a fault last until so long after `began`, and holds to `invariant` all the while.

@@ -42,7 +42,7 @@ fn upgrading_a_running_chart_drops_no_request() {
     environment(&cluster);
     answers(&balancer);
 
-    let mut load = Wrk::at(balancer.address, "fronthaimaz.int.localhost", 600);
+    let mut load = Wrk::start(balancer.address, "fronthaimaz.int.localhost", 600);
     let mut last = chart;
     for upgrade in UPGRADES {
         let old = balancer.endpoints();
@@ -56,7 +56,7 @@ fn upgrading_a_running_chart_drops_no_request() {
         });
         assert!(load.runs(), "the load goes on");
     }
-    let requests = load.stop_without_failure();
+    let requests = load.stop().without_failure();
     println!("{} upgrades of a running chart: {requests} requests by 64 connections, 0 failed", UPGRADES.len());
 
     // The order of docs/install.md.

@@ -11,7 +11,7 @@ fn a_new_tag_under_load_fails_no_request_and_closes_no_other_websocket() {
     doorstep.deploy("chanigo", "staging", "other");
     let socket = OpenWebSocket::open(&doorstep, "frontchanigo.dev.localhost");
 
-    let mut load = Wrk::start(&doorstep, "fronthaimaz.int.localhost", 20);
+    let mut load = Wrk::start(doorstep.http, "fronthaimaz.int.localhost", 20);
     let mut deploys = 0;
     while load.runs() {
         doorstep.deploy("haimaz", "integration", &format!("next-{deploys}"));
@@ -19,7 +19,7 @@ fn a_new_tag_under_load_fails_no_request_and_closes_no_other_websocket() {
         assert!(page.contains(&format!("next-{deploys}")), "--wait ended before the new tag answered: {page}");
         deploys += 1;
     }
-    let requests = load.finish_without_failure();
+    let requests = load.finish().without_failure();
     println!("{deploys} roll-outs, {requests} requests, 0 failed");
     assert!(deploys > 1, "the load ended before a second roll-out");
     socket.still_echoes();
@@ -34,7 +34,7 @@ fn the_same_while_a_hundred_other_environments_come_and_go() {
     doorstep.deploy("chanigo", "staging", "other");
     let socket = OpenWebSocket::open(&doorstep, "frontchanigo.dev.localhost");
 
-    let load = Wrk::start(&doorstep, "fronthaimaz.int.localhost", 300);
+    let load = Wrk::start(doorstep.http, "fronthaimaz.int.localhost", 300);
     let began = Instant::now();
     let parameters = ["-p", "TAG_FRONT=1", "-p", "TAG_ASSETS=1", "-p", "VERSION=1"];
     for number in 0..100 {
@@ -51,7 +51,7 @@ fn the_same_while_a_hundred_other_environments_come_and_go() {
         doorstep.cli_ok(&["env", "delete", "integration", "--user", &format!("other{number}"), "--yes"]);
     }
     println!("100 environments came and went in {:?}", began.elapsed());
-    let requests = load.stop_without_failure();
+    let requests = load.stop().without_failure();
     println!("{requests} requests, 0 failed");
     wait_for("the two that stayed", || {
         let environments = doorstep.api("/environments");

@@ -81,8 +81,9 @@ type Body = UnsyncBoxBody<Bytes, hyper::Error>;
 type Connection = SendRequest<Incoming>;
 
 impl FaultProxy {
-    /// Starts one before the API server at `api`, which is known by the certificate in the file `authority`.
-    pub fn start(api: SocketAddr, authority: &Path) -> Self {
+    /// Starts one before the API server at this URL, whose certificate is of the authority in the file `authority`.
+    pub fn start(server: &str, authority: &Path) -> Self {
+        let api = server.trim_start_matches("https://").parse().expect("the API server's address");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
         let address = listener.local_addr().expect("an address");

@@ -7,16 +7,25 @@
 mod control_plane;
 mod doorstep;
 mod embedded;
+mod gateway;
+mod kubeconfig;
 mod program;
 mod real;
 mod tools;
 mod wrk;
 
+pub mod balancer;
+pub mod fault_proxy;
+pub mod namespace;
+pub mod objects;
+
 pub use control_plane::ControlPlane;
 pub use doorstep::Doorstep;
+pub use gateway::Gateway;
+pub use kubeconfig::{client_of, write_leading_to};
 pub use program::Program;
 pub use tools::{DEADLINE, alone, binary, curl, signal, texts, wait_for};
-pub use wrk::Wrk;
+pub use wrk::{CONNECTIONS, Report, Wrk};
 
 /// Which cluster Doorstep runs on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
