@@ -19,7 +19,12 @@ pub const SETS: &[&[&str]] = &[
         "grafana.enabled=true",
         "networkPolicy.monitoringFrom[0].namespaceSelector.matchLabels.a=b",
     ],
-    &["gateway.autoscaling.enabled=true", "gateway.service.externalTrafficPolicy=Local"],
+    &[
+        "gateway.autoscaling.enabled=true",
+        "gateway.service.externalTrafficPolicy=Local",
+        "certificates.namespace=certificates",
+        "certificates.default=certificates/wildcard",
+    ],
     &["manager.enabled=false", "crds.install=false", "ingressClass.create=false"],
     &[
         "createNamespaces=true",

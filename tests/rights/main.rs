@@ -15,11 +15,10 @@
 #[path = "../support/mod.rs"]
 mod harness;
 mod leader;
-#[path = "../support/namespace.rs"]
-mod namespace;
 mod setting;
 
 use doorstep::cluster::rights::{Need, Place, RIGHTS, Right};
+use harness::namespace;
 use serde_json::Value;
 use setting::Setting;
 

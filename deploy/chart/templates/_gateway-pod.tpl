@@ -43,6 +43,9 @@ spec:
         {{- if .Values.namespaced }}
         - --namespace={{ include "doorstep.environments.namespace" . }}
         {{- end }}
+        {{- with include "doorstep.certificateArguments" . | trim }}
+        {{- . | nindent 8 }}
+        {{- end }}
         {{- range .Values.gateway.extraArgs }}
         - {{ . | quote }}
         {{- end }}

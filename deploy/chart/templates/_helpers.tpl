@@ -72,6 +72,16 @@ app.kubernetes.io/component: manager
 {{- end -}}
 {{- end }}
 
+{{/* Which certificates there are beside those that Ingresses name; both roles have to know. */}}
+{{- define "doorstep.certificateArguments" -}}
+{{- with .Values.certificates.namespace }}
+- --certificate-namespace={{ . }}
+{{- end }}
+{{- with .Values.certificates.default }}
+- --default-certificate={{ . }}
+{{- end }}
+{{- end }}
+
 {{/* How many seconds a gateway's pod gets: the delay, the drain, and a moment to end. */}}
 {{- define "doorstep.gateway.grace" -}}
 {{- add (int .Values.gateway.shutdownDelaySeconds) (int .Values.gateway.drainSeconds) 5 -}}
