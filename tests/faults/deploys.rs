@@ -2,6 +2,7 @@
 
 use crate::support::{Doorstep, Program, Wrk, signal, wait_for};
 use crate::world::LONG_SECONDS;
+use std::path::Path;
 use std::time::Instant;
 
 const HOST: &str = "fronthaimaz.int.localhost";
@@ -33,7 +34,7 @@ faults! {
             let tag = format!("next-{round}");
             let patch = format!(r#"{{"spec":{{"parameters":{{"TAG_FRONT":"{tag}"}}}}}}"#);
             let leader = leader(&doorstep);
-            signal(oldest_manager(&doorstep), "KILL");
+            signal(leading_process(&doorstep, &leader), "KILL");
             let killed = Instant::now();
             doorstep.kubectl_ok(&["patch", "environment", "haimaz-integration", "--type=merge", "-p", &patch]);
             wait_for("the new tag, by the other manager", || match doorstep.curl(&[&url]) {
@@ -66,7 +67,10 @@ fn manager(doorstep: &Doorstep, number: usize) -> Program {
     let folder = doorstep.folder.join(format!("manager-{number}"));
     std::fs::create_dir(&folder).unwrap();
     let kubeconfig = doorstep.folder.join("kubeconfig").to_string_lossy().into_owned();
-    let arguments = ["--kubeconfig", &kubeconfig, "--api", "127.0.0.1:0", "--local-commands"];
+    // The Lease lies in the namespace of the first one's account, and this one's kubeconfig names another namespace.
+    let lease = ["--lease", "doorstep/doorstep-manager"];
+    let own = ["--kubeconfig", &kubeconfig, "--api", "127.0.0.1:0", "--local-commands"];
+    let arguments = own.into_iter().chain(lease);
     let mut manager = Program::start("manager", &folder, &folder.join("log"), arguments);
     manager.addresses();
     manager
@@ -85,8 +89,14 @@ fn leader(doorstep: &Doorstep) -> String {
     ])
 }
 
-/// The process id of the manager that leads: the one that has been there for longest.
-fn oldest_manager(doorstep: &Doorstep) -> u32 {
-    let of_managers = |(pid, line): (u32, String)| line.contains(" manager ").then_some(pid);
-    doorstep.processes().into_iter().filter_map(of_managers).min().expect("a manager")
+/// The process id of the manager that leads: it has told its name in its log.
+fn leading_process(doorstep: &Doorstep, leader: &str) -> u32 {
+    let leads = |(pid, line): (u32, String)| {
+        let (_, arguments) = line.split_once(" manager --data ")?;
+        let data = Path::new(arguments.split(' ').next()?);
+        let log = if data == doorstep.folder { data.join("doorstep.log") } else { data.join("log") };
+        let text = std::fs::read_to_string(log).ok()?;
+        text.lines().any(|line| line.contains("this manager leads") && line.contains(leader)).then_some(pid)
+    };
+    doorstep.processes().into_iter().find_map(leads).expect("the manager that leads")
 }
