@@ -1,10 +1,9 @@
 //! Where a rule of the file leads, and how long it may take.
 
 use super::super::fields::{Fields, Mistakes};
-use crate::model::shown;
+use crate::model::{parse_duration, shown};
 use crate::routing::{BackendSpec, PortName, Protocol, ServiceKey, Timeouts};
 use serde_json::Value;
-use std::time::Duration;
 
 /// Reads a backend: an address, or a port of a Service.
 pub(super) fn read(path: &str, value: &Value, mistakes: &mut Mistakes) -> Option<BackendSpec> {
@@ -96,18 +95,4 @@ pub(super) fn timeouts(path: &str, value: &Value, mistakes: &mut Mistakes) -> Ti
         mistakes.check(&fields.path(name), parse_duration(text).ok_or(wrong))
     };
     Timeouts { response_head: duration("responseHead"), idle: duration("idle"), ..Timeouts::default() }
-}
-
-fn parse_duration(text: &str) -> Option<Duration> {
-    let digits = text.find(|c: char| !c.is_ascii_digit())?;
-    let (number, unit) = text.split_at_checked(digits)?;
-    let number: u64 = number.parse().ok()?;
-    let millis = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return None,
-    };
-    number.checked_mul(millis).map(Duration::from_millis).filter(|duration| !duration.is_zero())
 }
