@@ -17,6 +17,7 @@
 //! | [`tls`] | certificates by server name, and the development authority |
 //! | [`cluster`] | being a client of a cluster: credentials that rotate, leadership by a Lease, rights |
 //! | [`operator`] | an Environment becomes a Deployment and a Service, and its status tells how it is |
+//! | [`identity`] | who calls the management API, and what they may do |
 //! | [`api`] | the management API |
 //! | [`embedded`] | the embedded cluster: a small Kubernetes API, controllers, and a node of local processes |
 //! | [`telemetry`] | logs, metrics and the access log |
@@ -29,6 +30,7 @@ pub mod cluster;
 pub mod config;
 pub mod discovery;
 pub mod embedded;
+pub mod identity;
 pub mod migrate;
 pub mod model;
 pub mod operator;

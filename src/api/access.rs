@@ -1,37 +1,114 @@
-//! Who may call: a bearer token, and a `Host` that is this machine's.
+//! Who calls, and whether they may: before any handler runs.
 
 use super::problem::{Code, Problem};
+use super::rules::{self, Ruled};
 use super::{ApiState, Shared};
-use crate::model::{Hostname, shown};
-use axum::extract::{Request, State};
-use axum::http::HeaderMap;
-use axum::http::header::{AUTHORIZATION, HOST};
+use crate::identity::{Caller, Refused};
+use crate::model::{ClassName, EnvironmentKey, Hostname, UserId, shown};
+use axum::RequestExt as _;
+use axum::extract::{MatchedPath, RawPathParams, Request, State};
+use axum::http::header::{ALLOW, AUTHORIZATION, HOST};
 use axum::http::uri::Authority;
+use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Lets a request through that has the token.
-pub(super) async fn require_token(State(state): Shared, request: Request, next: Next) -> Response {
-    match refusal(&state, request.headers()) {
-        None => next.run(request).await,
-        Some(detail) => Problem::new(Code::Unauthorized, detail).into_response(),
+/// Lets a request through whose caller is known and may do it. The handler finds the [`Caller`] as an extension.
+pub(super) async fn guard(State(state): Shared, mut request: Request, next: Next) -> Response {
+    let caller = match known(&state, request.headers()).await {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    if let Err(refusal) = allowed(&caller, &mut request).await {
+        return *refusal;
     }
+    request.extensions_mut().insert(caller);
+    next.run(request).await
 }
 
-fn refusal(state: &Arc<ApiState>, headers: &HeaderMap) -> Option<&'static str> {
-    let Some(field) = headers.get(AUTHORIZATION) else {
-        return Some("the request has no token; send Authorization: Bearer with the text of the file api-token");
+/// Who presents what the request has.
+async fn known(state: &Arc<ApiState>, headers: &HeaderMap) -> Result<Caller, Problem> {
+    let unauthorized = |said: &str| Err(Problem::new(Code::Unauthorized, said));
+    let mut fields = headers.get_all(AUTHORIZATION).iter();
+    let Some(field) = fields.next() else {
+        return unauthorized(
+            "the request has no token; send Authorization: Bearer with a token, like the text of the file api-token",
+        );
     };
-    let credentials = field.to_str().ok().and_then(|text| text.split_once(' '));
-    match credentials {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => {
-            let right = state.token.verify(token.trim());
-            (!right).then_some("the token is wrong; the right one is in the file api-token of the data folder")
-        }
-        _ => Some("the Authorization field is not of the form Bearer <token>"),
+    if fields.next().is_some() {
+        return unauthorized("the request has two Authorization fields; send one");
     }
+    let token = match field.to_str().ok().and_then(|text| text.split_once(' ')) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
+        _ => return unauthorized("the Authorization field is not of the form Bearer <token>"),
+    };
+    if state.token.verify(token) {
+        return Ok(Caller::local());
+    }
+    state.identity.caller(token).await.map_err(|refused| {
+        let code = match &refused {
+            Refused::Unknown(_) => Code::Unauthorized,
+            Refused::NoRole(_) => Code::Forbidden,
+            Refused::Undecided(_) => Code::IdentityUnavailable,
+        };
+        Problem::new(code, refused.to_string())
+    })
+}
+
+/// Whether `caller` may do what `request` asks for.
+async fn allowed(caller: &Caller, request: &mut Request) -> Result<(), Box<Response>> {
+    let refuse = |code: Code, said: String| Err(Box::new(Problem::new(code, said).into_response()));
+    let route = request.extensions().get::<MatchedPath>().map(|matched| matched.as_str().to_owned());
+    let route = route.unwrap_or_default();
+    let parameters = match request.extract_parts::<RawPathParams>().await {
+        Ok(parameters) => parameters,
+        Err(error) => return refuse(Code::Malformed, error.to_string()),
+    };
+    let last = parameters.iter().last().map(|(_, value)| value);
+    let path = rules::path_of(route.strip_prefix("/api/v1").unwrap_or(&route), last);
+    let action = match rules::rule(request.method().as_str(), &path) {
+        Ruled::Is(action) => action,
+        Ruled::OtherMethods(methods) => return Err(Box::new(other_methods(request, &methods))),
+        Ruled::Unknown => {
+            let path = shown(request.uri().path());
+            return refuse(
+                Code::NoSuchPath,
+                format!("the API has no path {path}; /api/v1/openapi.json lists all of them"),
+            );
+        }
+    };
+    let key = match key(&parameters) {
+        Ok(key) => key,
+        Err(said) => return refuse(Code::Malformed, said),
+    };
+    caller.may(action, key.as_ref()).or_else(|denied| refuse(Code::Forbidden, denied.to_string()))
+}
+
+fn other_methods(request: &Request, methods: &[&str]) -> Response {
+    let said = format!(
+        "{} has no method {}; the Allow field names those it has",
+        shown(request.uri().path()),
+        request.method()
+    );
+    let mut response = Problem::new(Code::MethodNotAllowed, said).into_response();
+    let head = if methods.contains(&"GET") { ",HEAD" } else { "" };
+    if let Ok(allow) = HeaderValue::from_str(&format!("{}{head}", methods.join(","))) {
+        response.headers_mut().insert(ALLOW, allow);
+    }
+    response
+}
+
+/// The environment that the path names, if it names one, read as [`super::input::EnvironmentPath`] reads it.
+fn key(parameters: &RawPathParams) -> Result<Option<EnvironmentKey>, String> {
+    let value = |wanted: &str| parameters.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value);
+    let Some(user) = value("user") else { return Ok(None) };
+    let user = user.parse::<UserId>().map_err(|error| error.to_string())?;
+    let class = value("class").unwrap_or_default();
+    let class = class.split_once(':').map_or(class, |(class, _)| class);
+    let class = class.parse::<ClassName>().map_err(|error| error.to_string())?;
+    Ok(Some(EnvironmentKey::new(user, class)))
 }
 
 /// Refuses a `Host` that is a name of elsewhere: neither an address, nor `localhost`, nor one that the API was told. A page of another site may let its own name point to this machine

@@ -1,6 +1,6 @@
 //! The management API: environments, classes and `explain` under `/api/v1`, for people, pipelines and the command line.
 //!
-//! Every call but `openapi.json` needs the bearer token. Every error is a problem document (RFC 9457) with a stable code.
+//! Every call but `openapi.json` needs a caller that is known, and that may do it (`rules`). Every error is a problem document (RFC 9457) with a stable code.
 
 mod access;
 mod certificates;
@@ -18,6 +18,7 @@ mod pods;
 mod problem;
 mod put_environment;
 mod quantity;
+mod rules;
 mod token;
 mod version;
 mod watch;
@@ -36,6 +37,7 @@ pub use version::VersionView;
 pub use watch::{ChangeKind, EnvironmentChange};
 
 use crate::cluster::rights::Held;
+use crate::identity::Identity;
 use crate::model::Hostname;
 use crate::routing;
 use axum::Router;
@@ -62,8 +64,10 @@ pub struct ApiState {
     pub certificates: Option<Arc<dyn CertificateLookup>>,
     /// The rights that are missing in the cluster.
     pub rights: tokio::sync::watch::Receiver<Held>,
-    /// What a caller must present.
+    /// What the owner of the data folder presents.
     pub token: Token,
+    /// By what other callers are known.
+    pub identity: Arc<Identity>,
     /// Names under which the API may be called, beside addresses and `localhost`.
     pub hosts: Vec<Hostname>,
     /// The ports under which people reach the gateway: plain HTTP, HTTPS.
@@ -91,7 +95,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/classes/{name}", get(classes::show))
         .route("/explain", post(explain::explain))
         .route("/version", get(version::show))
-        .route_layer(from_fn_with_state(state.clone(), access::require_token));
+        .route_layer(from_fn_with_state(state.clone(), access::guard));
     let open = Router::new().route("/openapi.json", get(openapi::show));
     Router::new()
         .nest("/api/v1", guarded.merge(open))

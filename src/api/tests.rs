@@ -1,5 +1,7 @@
 //! The calls, on the embedded Kubernetes API.
 
+mod roles;
+
 use super::*;
 use crate::embedded::api::{ApiConfig, ApiServer};
 use crate::resources::{ConditionType, Environment, EnvironmentClass, set_condition};
@@ -37,6 +39,7 @@ async fn setting() -> Setting {
         certificates: None,
         rights: tokio::sync::watch::channel(Held::default()).1,
         token: Token::new(TOKEN).unwrap(),
+        identity: Arc::new(Identity::new(vec![Box::new(roles::Cast)])),
         hosts: vec!["api.example.com".parse().unwrap()],
         url: (Some(8080), Some(8443)),
         shutdown: shutdown.clone(),

@@ -4,6 +4,7 @@ use super::zones::Lookup;
 use crate::api::{self, ApiState, Token};
 use crate::cluster::rights::Held;
 use crate::cluster::{Election, fenced};
+use crate::identity::Identity;
 use crate::model::Hostname;
 use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Publish, Workload};
 use crate::routing::Table;
@@ -33,6 +34,8 @@ pub(super) struct ControlPlaneConfig {
     pub(super) url: PublicUrl,
     /// What callers of the API must present.
     pub(super) token: Token,
+    /// By what other callers are known.
+    pub(super) identity: Arc<Identity>,
     /// Names under which the API may be called, beside addresses and `localhost`.
     pub(super) api_hosts: Vec<Hostname>,
     pub(super) metrics: PrometheusHandle,
@@ -71,6 +74,7 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Contro
         certificates: config.certificates.map(|certificates| Arc::new(Lookup(certificates)) as _),
         rights: config.rights.clone(),
         token: config.token,
+        identity: config.identity,
         hosts: config.api_hosts,
         url: (config.url.http_port, config.url.https_port),
         shutdown: shutdown.clone(),

@@ -147,6 +147,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         workload: options.workload,
         url: options.url,
         token,
+        identity: Arc::default(),
         rights: rights.clone(),
         api_hosts: options.api_hosts,
         metrics,

@@ -152,6 +152,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         election: None,
         rights: rights::all(),
         token: Token::load_or_create(&path.join(TOKEN_FILE))?,
+        identity: Arc::default(),
     };
     let control_plane = control_plane::start(config, api);
     let Addresses { http, https, api, kube } = addresses;
