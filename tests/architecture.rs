@@ -34,7 +34,8 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("upstream", &["model", "routing", "telemetry"], &["kube", "k8s_openapi"]),
     ("proxy", &["model", "routing", "telemetry", "tls", "upstream"], &["kube", "k8s_openapi"]),
     ("operator", &["cluster", "model", "resources", "routing", "telemetry"], &["hyper", "axum"]),
-    ("api", &["cluster", "config", "identity", "model", "resources", "routing", "telemetry"], &["sqlx"]),
+    // It serves itself by TLS.
+    ("api", &["cluster", "config", "identity", "model", "resources", "routing", "telemetry", "tls"], &["sqlx"]),
     ("embedded", &["model", "resources", "telemetry", "tls"], &[]),
     ("sample_front", &["model"], &["kube", "k8s_openapi"]),
     (

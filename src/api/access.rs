@@ -1,25 +1,90 @@
 //! Who calls, and whether they may: before any handler runs.
 
 use super::problem::{Code, Problem};
+use super::rate_limits::RateLimits;
 use super::rules::{self, Ruled};
+use super::tls::Peer;
 use super::{ApiState, Shared};
 use crate::identity::{Caller, Refused};
 use crate::model::{ClassName, EnvironmentKey, Hostname, UserId, shown};
+use crate::telemetry::metrics::{self, CallerRefused};
 use axum::RequestExt as _;
-use axum::extract::{MatchedPath, RawPathParams, Request, State};
-use axum::http::header::{ALLOW, AUTHORIZATION, HOST};
+use axum::extract::{ConnectInfo, MatchedPath, RawPathParams, Request, State};
+use axum::http::header::{ALLOW, AUTHORIZATION, HOST, RETRY_AFTER};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What stands before every guarded call.
+pub(super) struct Guard {
+    state: Arc<ApiState>,
+    limits: RateLimits,
+}
+
+impl Guard {
+    pub(super) fn new(state: Arc<ApiState>) -> Self {
+        let limits = RateLimits::new(&state.limits);
+        Self { state, limits }
+    }
+
+    /// Who calls, if somebody is known and does not call too often.
+    async fn caller(&self, request: &Request) -> Result<Caller, Box<Response>> {
+        let refuse = |code: Code, said: String| Box::new(Problem::new(code, said).into_response());
+        let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|ConnectInfo(peer)| peer);
+        let address = peer.map(|peer| peer.address.ip());
+        let presented = presented(request.headers());
+        let token = presented.as_ref().ok().copied().flatten();
+        self.limits.may_try(address, token, Instant::now()).map_err(too_many)?;
+        let certificate = peer.and_then(|peer| peer.certificate.as_deref());
+        let known = match (&presented, certificate) {
+            (Err(said), _) => Err(Refused::Unknown((*said).to_owned())),
+            // A token is presented on purpose; a certificate goes with every connection.
+            (Ok(Some(token)), _) => self.by_token(token).await,
+            (Ok(None), Some(der)) => self.state.identity.by_certificate(der).unwrap_or_else(|| {
+                Err(Refused::Unknown("nobody is known by a client certificate here; send a token".to_owned()))
+            }),
+            (Ok(None), None) => Err(Refused::Unknown(NO_TOKEN.to_owned())),
+        };
+        let now = Instant::now();
+        let caller = known.map_err(|refused| {
+            let (code, reason) = match &refused {
+                Refused::Unknown(_) => {
+                    self.limits.failed(address, now);
+                    (Code::Unauthorized, CallerRefused::Unknown)
+                }
+                Refused::NoRole(_) => (Code::Forbidden, CallerRefused::Forbidden),
+                Refused::Undecided(_) => (Code::IdentityUnavailable, CallerRefused::Undecided),
+            };
+            metrics::caller_refused(reason);
+            refuse(code, refused.to_string())
+        })?;
+        if let Some(token) = token {
+            self.limits.right(token, now);
+        }
+        self.limits.caller(&caller.subject, &caller.through, now).map_err(too_many)?;
+        Ok(caller)
+    }
+
+    async fn by_token(&self, token: &str) -> Result<Caller, Refused> {
+        if self.state.token.verify(token) {
+            return Ok(Caller::local());
+        }
+        self.state.identity.caller(token).await
+    }
+}
+
+const NO_TOKEN: &str =
+    "the request has no token; send Authorization: Bearer with a token, like the text of the file api-token";
 
 /// Lets a request through whose caller is known and may do it. The handler finds the [`Caller`] as an extension.
-pub(super) async fn guard(State(state): Shared, mut request: Request, next: Next) -> Response {
-    let caller = match known(&state, request.headers()).await {
+pub(super) async fn guard(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
+    let caller = match guard.caller(&request).await {
         Ok(caller) => caller,
-        Err(problem) => return problem.into_response(),
+        Err(refusal) => return *refusal,
     };
     if let Err(refusal) = allowed(&caller, &mut request).await {
         return *refusal;
@@ -28,33 +93,28 @@ pub(super) async fn guard(State(state): Shared, mut request: Request, next: Next
     next.run(request).await
 }
 
-/// Who presents what the request has.
-async fn known(state: &Arc<ApiState>, headers: &HeaderMap) -> Result<Caller, Problem> {
-    let unauthorized = |said: &str| Err(Problem::new(Code::Unauthorized, said));
+/// The bearer token of a request, if it has an Authorization field; or what is wrong with that.
+fn presented(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
     let mut fields = headers.get_all(AUTHORIZATION).iter();
-    let Some(field) = fields.next() else {
-        return unauthorized(
-            "the request has no token; send Authorization: Bearer with a token, like the text of the file api-token",
-        );
-    };
+    let Some(field) = fields.next() else { return Ok(None) };
     if fields.next().is_some() {
-        return unauthorized("the request has two Authorization fields; send one");
+        return Err("the request has two Authorization fields; send one");
     }
-    let token = match field.to_str().ok().and_then(|text| text.split_once(' ')) {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-        _ => return unauthorized("the Authorization field is not of the form Bearer <token>"),
-    };
-    if state.token.verify(token) {
-        return Ok(Caller::local());
+    match field.to_str().ok().and_then(|text| text.split_once(' ')) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
+        _ => Err("the Authorization field is not of the form Bearer <token>"),
     }
-    state.identity.caller(token).await.map_err(|refused| {
-        let code = match &refused {
-            Refused::Unknown(_) => Code::Unauthorized,
-            Refused::NoRole(_) => Code::Forbidden,
-            Refused::Undecided(_) => Code::IdentityUnavailable,
-        };
-        Problem::new(code, refused.to_string())
-    })
+}
+
+fn too_many(wait: Duration) -> Box<Response> {
+    metrics::caller_refused(CallerRefused::TooMany);
+    let seconds = wait.as_secs_f64().ceil().max(1.0);
+    let said = format!("there were too many calls; try again in {seconds} s");
+    let mut response = Problem::new(Code::TooManyRequests, said).into_response();
+    if let Ok(seconds) = HeaderValue::from_str(&seconds.to_string()) {
+        response.headers_mut().insert(RETRY_AFTER, seconds);
+    }
+    Box::new(response)
 }
 
 /// Whether `caller` may do what `request` asks for.
@@ -83,7 +143,10 @@ async fn allowed(caller: &Caller, request: &mut Request) -> Result<(), Box<Respo
         Ok(key) => key,
         Err(said) => return refuse(Code::Malformed, said),
     };
-    caller.may(action, key.as_ref()).or_else(|denied| refuse(Code::Forbidden, denied.to_string()))
+    caller.may(action, key.as_ref()).or_else(|denied| {
+        metrics::caller_refused(CallerRefused::Forbidden);
+        refuse(Code::Forbidden, denied.to_string())
+    })
 }
 
 fn other_methods(request: &Request, methods: &[&str]) -> Response {

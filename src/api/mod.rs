@@ -12,13 +12,16 @@ mod events;
 mod explain;
 mod input;
 mod logs;
+mod me;
 mod openapi;
 mod pod_status;
 mod pods;
 mod problem;
 mod put_environment;
 mod quantity;
+mod rate_limits;
 mod rules;
+mod tls;
 mod token;
 mod version;
 mod watch;
@@ -28,18 +31,21 @@ pub use classes::{ClassList, ClassView, ParameterView};
 pub use environment_view::{ConditionView, EnvironmentList, EnvironmentView};
 pub use events::{EventList, EventView};
 pub use explain::{ExplainRequest, ExplainResponse, HeaderField};
+pub use me::CallerView;
 pub use openapi::document as openapi_document;
 pub use pods::{MetricsView, PodList, PodView};
 pub use problem::{Code, FieldError, Problem};
 pub use put_environment::EnvironmentInput;
+pub use tls::{Peer, TlsFiles, TlsFilesError, TlsListener};
 pub use token::{Token, TokenError};
 pub use version::VersionView;
 pub use watch::{ChangeKind, EnvironmentChange};
 
 use crate::cluster::rights::Held;
-use crate::identity::Identity;
+use crate::identity::{Identity, LimitSettings};
 use crate::model::Hostname;
 use crate::routing;
+use access::Guard;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
@@ -68,6 +74,8 @@ pub struct ApiState {
     pub token: Token,
     /// By what other callers are known.
     pub identity: Arc<Identity>,
+    /// How often somebody may call.
+    pub limits: LimitSettings,
     /// Names under which the API may be called, beside addresses and `localhost`.
     pub hosts: Vec<Hostname>,
     /// The ports under which people reach the gateway: plain HTTP, HTTPS.
@@ -94,8 +102,9 @@ pub fn router(state: ApiState) -> Router {
         .route("/classes", get(classes::list))
         .route("/classes/{name}", get(classes::show))
         .route("/explain", post(explain::explain))
+        .route("/me", get(me::show))
         .route("/version", get(version::show))
-        .route_layer(from_fn_with_state(state.clone(), access::guard));
+        .route_layer(from_fn_with_state(Arc::new(Guard::new(state.clone())), access::guard));
     let open = Router::new().route("/openapi.json", get(openapi::show));
     Router::new()
         .nest("/api/v1", guarded.merge(open))

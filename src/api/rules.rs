@@ -19,6 +19,7 @@ pub(super) const RULES: &[(&str, &str, Action)] = &[
     ("GET", "/classes", SeeClasses),
     ("GET", "/classes/{name}", SeeClasses),
     ("POST", "/explain", SeeRoutes),
+    ("GET", "/me", WhoAmI),
     ("GET", "/version", SeeInstallation),
 ];
 

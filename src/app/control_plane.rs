@@ -1,10 +1,10 @@
 //! The manager's part that `up` and `manager` share: the operator and the management API.
 
 use super::zones::Lookup;
-use crate::api::{self, ApiState, Token};
+use crate::api::{self, ApiState, Peer, Token};
 use crate::cluster::rights::Held;
 use crate::cluster::{Election, fenced};
-use crate::identity::Identity;
+use crate::identity::{Identity, LimitSettings};
 use crate::model::Hostname;
 use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Publish, Workload};
 use crate::routing::Table;
@@ -36,6 +36,8 @@ pub(super) struct ControlPlaneConfig {
     pub(super) token: Token,
     /// By what other callers are known.
     pub(super) identity: Arc<Identity>,
+    /// How often somebody may call the API.
+    pub(super) limits: LimitSettings,
     /// Names under which the API may be called, beside addresses and `localhost`.
     pub(super) api_hosts: Vec<Hostname>,
     pub(super) metrics: PrometheusHandle,
@@ -75,6 +77,7 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Contro
         rights: config.rights.clone(),
         token: config.token,
         identity: config.identity,
+        limits: config.limits,
         hosts: config.api_hosts,
         url: (config.url.http_port, config.url.https_port),
         shutdown: shutdown.clone(),
@@ -82,7 +85,8 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Contro
     let pages = health::router(config.metrics, config.readiness);
     let router = pages.merge(api::router(state));
     let end = shutdown.clone().cancelled_owned();
-    let server = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(end).await });
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    let server = tokio::spawn(async move { axum::serve(listener, service).with_graceful_shutdown(end).await });
     let operator = OperatorConfig {
         client: config.client,
         namespaces: config.namespaces,

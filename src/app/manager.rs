@@ -10,6 +10,7 @@ use crate::cluster::rights::{Role, Scope};
 use crate::cluster::{self, Election, ElectionConfig, Standing};
 use crate::discovery::{self, Discovery, DiscoveryConfig, EndpointPolicy, Namespaces};
 pub use crate::discovery::{CertificateConfig, SecretKey};
+use crate::identity::LimitSettings;
 use crate::model::Hostname;
 use crate::operator;
 pub use crate::operator::{PublicUrl, Publish, PublishAddress, Workload};
@@ -148,6 +149,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         url: options.url,
         token,
         identity: Arc::default(),
+        limits: LimitSettings::default(),
         rights: rights.clone(),
         api_hosts: options.api_hosts,
         metrics,

@@ -8,6 +8,7 @@ use crate::discovery::{CertificateConfig, DiscoveryConfig, EndpointPolicy, Names
 use crate::embedded::api::{ApiConfig, ApiServer};
 use crate::embedded::controllers;
 use crate::embedded::node::{self, AddressPool, BackoffConfig, Node, NodeConfig};
+use crate::identity::LimitSettings;
 use crate::model::Hostname;
 use crate::operator::{self, PublicUrl, Workload};
 use crate::proxy::GatewayConfig;
@@ -153,6 +154,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         rights: rights::all(),
         token: Token::load_or_create(&path.join(TOKEN_FILE))?,
         identity: Arc::default(),
+        limits: LimitSettings::default(),
     };
     let control_plane = control_plane::start(config, api);
     let Addresses { http, https, api, kube } = addresses;

@@ -1,7 +1,8 @@
 //! From what a request presents to who calls.
 
-use super::Caller;
+use super::{Caller, Certificates};
 use futures::future::BoxFuture;
+use jiff::Timestamp;
 use std::fmt;
 
 /// The most bytes of a bearer token. Tokens with hundreds of groups have about 8 KiB.
@@ -31,12 +32,18 @@ pub trait Source: Send + Sync {
 #[derive(Default)]
 pub struct Identity {
     sources: Vec<Box<dyn Source>>,
+    certificates: Option<Certificates>,
 }
 
 impl Identity {
     /// Callers that are known by these.
-    pub fn new(sources: Vec<Box<dyn Source>>) -> Self {
-        Self { sources }
+    pub fn new(sources: Vec<Box<dyn Source>>, certificates: Option<Certificates>) -> Self {
+        Self { sources, certificates }
+    }
+
+    /// Who has the client certificate `der`; `None` where nobody is known by one.
+    pub fn by_certificate(&self, der: &[u8]) -> Option<Result<Caller, Refused>> {
+        self.certificates.as_ref().map(|known| known.caller(der, Timestamp::now()))
     }
 
     /// Who presents `token`.
@@ -49,7 +56,7 @@ impl Identity {
                 return decided;
             }
         }
-        Err(Refused::Unknown("the token is of no kind that is taken here".to_owned()))
+        Err(Refused::Unknown("the token is wrong: it is neither that of the data folder, nor one that was made here, nor one of a known issuer".to_owned()))
     }
 }
 

@@ -12,8 +12,8 @@ use std::sync::Arc;
 pub enum Through {
     /// The token of the data folder.
     DataFolder,
-    /// A token that Doorstep made.
-    OwnToken,
+    /// A token that Doorstep made, by its id.
+    OwnToken(Arc<str>),
     /// A token of an OpenID Connect issuer, by the issuer's name in the identity file.
     Issuer(Arc<str>),
     /// A token of the cluster.
@@ -27,7 +27,7 @@ impl Through {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::DataFolder => "data-folder",
-            Self::OwnToken => "token",
+            Self::OwnToken(_) => "token",
             Self::Issuer(_) => "issuer",
             Self::Kubernetes => "kubernetes",
             Self::Certificate => "certificate",
@@ -39,7 +39,8 @@ impl fmt::Display for Through {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Issuer(name) => write!(f, "issuer/{name}"),
-            Self::DataFolder | Self::OwnToken | Self::Kubernetes | Self::Certificate => f.write_str(self.kind()),
+            Self::OwnToken(id) => write!(f, "token/{id}"),
+            Self::DataFolder | Self::Kubernetes | Self::Certificate => f.write_str(self.kind()),
         }
     }
 }
@@ -81,7 +82,8 @@ impl Reach {
 /// Somebody who calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// Who it is, the same for ever and unlike everybody else: `issuer/NAME/SUBJECT`, `token/ID`, `local`.
+    /// Who it is, the same for ever and unlike everybody else: `issuer/NAME/SUBJECT`, `certificate/SUBJECT`, `local`. A
+    /// token that was made here has the subject of its maker.
     pub subject: String,
     /// Who it is, for people.
     pub name: String,
@@ -117,8 +119,8 @@ impl Caller {
         }
     }
 
-    /// Whether the caller may do `action`, to the environment `key` where it is about one.
-    pub fn may(&self, action: Action, key: Option<&EnvironmentKey>) -> Result<(), Denied> {
+    /// Whether the caller may do `action` to any environment at all.
+    pub fn may_ever(&self, action: Action) -> Result<(), Denied> {
         let (needs, has) = (action.role(), self.role);
         if has < needs {
             return Err(Denied::Role { action, needs, has });
@@ -126,6 +128,12 @@ impl Caller {
         if !self.scopes.has(action.scope()) {
             return Err(Denied::Scope { action, needs: action.scope() });
         }
+        Ok(())
+    }
+
+    /// Whether the caller may do `action`, to the environment `key` where it is about one.
+    pub fn may(&self, action: Action, key: Option<&EnvironmentKey>) -> Result<(), Denied> {
+        self.may_ever(action)?;
         match (action.concerns(), key) {
             (Concerns::OneEnvironment, None) => Err(Denied::NoEnvironmentNamed { action }),
             (_, Some(key)) if !self.reach.has(&key.user) => {

@@ -24,7 +24,7 @@ impl Cast {
             name: word.to_owned(),
             user: user.parse().ok(),
             role,
-            through: Through::OwnToken,
+            through: Through::OwnToken("t1".into()),
             reach,
             ..Caller::local()
         };
