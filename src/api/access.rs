@@ -27,24 +27,22 @@ pub(super) struct Guard {
 
 impl Guard {
     pub(super) fn new(state: Arc<ApiState>) -> Self {
-        let limits = RateLimits::new(&state.limits);
+        let limits = RateLimits::new(&state.access.limits);
         Self { state, limits }
     }
 
     /// Who calls, if somebody is known and does not call too often.
-    async fn caller(&self, request: &Request) -> Result<Caller, Box<Response>> {
+    async fn caller(&self, presented: Presented, peer: Option<Peer>) -> Result<Caller, Box<Response>> {
         let refuse = |code: Code, said: String| Box::new(Problem::new(code, said).into_response());
-        let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|ConnectInfo(peer)| peer);
-        let address = peer.map(|peer| peer.address.ip());
-        let presented = presented(request.headers());
-        let token = presented.as_ref().ok().copied().flatten();
+        let address = peer.as_ref().map(|peer| peer.address.ip());
+        let token = presented.as_ref().ok().and_then(Option::as_deref);
         self.limits.may_try(address, token, Instant::now()).map_err(too_many)?;
-        let certificate = peer.and_then(|peer| peer.certificate.as_deref());
+        let certificate = peer.as_ref().and_then(|peer| peer.certificate.as_deref());
         let known = match (&presented, certificate) {
             (Err(said), _) => Err(Refused::Unknown((*said).to_owned())),
             // A token is presented on purpose; a certificate goes with every connection.
             (Ok(Some(token)), _) => self.by_token(token).await,
-            (Ok(None), Some(der)) => self.state.identity.by_certificate(der).unwrap_or_else(|| {
+            (Ok(None), Some(der)) => self.state.access.identity.by_certificate(der).unwrap_or_else(|| {
                 Err(Refused::Unknown("nobody is known by a client certificate here; send a token".to_owned()))
             }),
             (Ok(None), None) => Err(Refused::Unknown(NO_TOKEN.to_owned())),
@@ -56,7 +54,10 @@ impl Guard {
                     self.limits.failed(address, now);
                     (Code::Unauthorized, CallerRefused::Unknown)
                 }
-                Refused::NoRole(_) => (Code::Forbidden, CallerRefused::Forbidden),
+                Refused::NoRole(_) => {
+                    self.limits.failed(address, now);
+                    (Code::Forbidden, CallerRefused::Forbidden)
+                }
                 Refused::Undecided(_) => (Code::IdentityUnavailable, CallerRefused::Undecided),
             };
             metrics::caller_refused(reason);
@@ -73,7 +74,7 @@ impl Guard {
         if self.state.token.verify(token) {
             return Ok(Caller::local());
         }
-        self.state.identity.caller(token).await
+        self.state.access.identity.caller(token).await
     }
 }
 
@@ -82,7 +83,9 @@ const NO_TOKEN: &str =
 
 /// Lets a request through whose caller is known and may do it. The handler finds the [`Caller`] as an extension.
 pub(super) async fn guard(State(guard): State<Arc<Guard>>, mut request: Request, next: Next) -> Response {
-    let caller = match guard.caller(&request).await {
+    // Taken out: a body is not to be shared while others are asked.
+    let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|ConnectInfo(peer)| peer.clone());
+    let caller = match guard.caller(presented(request.headers()), peer).await {
         Ok(caller) => caller,
         Err(refusal) => return *refusal,
     };
@@ -94,14 +97,16 @@ pub(super) async fn guard(State(guard): State<Arc<Guard>>, mut request: Request,
 }
 
 /// The bearer token of a request, if it has an Authorization field; or what is wrong with that.
-fn presented(headers: &HeaderMap) -> Result<Option<&str>, &'static str> {
+type Presented = Result<Option<String>, &'static str>;
+
+fn presented(headers: &HeaderMap) -> Presented {
     let mut fields = headers.get_all(AUTHORIZATION).iter();
     let Some(field) = fields.next() else { return Ok(None) };
     if fields.next().is_some() {
         return Err("the request has two Authorization fields; send one");
     }
     match field.to_str().ok().and_then(|text| text.split_once(' ')) {
-        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim())),
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case("bearer") => Ok(Some(token.trim().to_owned())),
         _ => Err("the Authorization field is not of the form Bearer <token>"),
     }
 }

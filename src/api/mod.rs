@@ -6,11 +6,13 @@ mod access;
 mod certificates;
 mod classes;
 mod cluster;
+mod cors;
 mod environment_view;
 mod environments;
 mod events;
 mod explain;
 mod input;
+mod login;
 mod logs;
 mod me;
 mod openapi;
@@ -31,6 +33,7 @@ pub use classes::{ClassList, ClassView, ParameterView};
 pub use environment_view::{ConditionView, EnvironmentList, EnvironmentView};
 pub use events::{EventList, EventView};
 pub use explain::{ExplainRequest, ExplainResponse, HeaderField};
+pub use login::{LoginOption, LoginOptions};
 pub use me::CallerView;
 pub use openapi::document as openapi_document;
 pub use pods::{MetricsView, PodList, PodView};
@@ -42,7 +45,7 @@ pub use version::VersionView;
 pub use watch::{ChangeKind, EnvironmentChange};
 
 use crate::cluster::rights::Held;
-use crate::identity::{Identity, LimitSettings};
+use crate::identity::Access;
 use crate::model::Hostname;
 use crate::routing;
 use access::Guard;
@@ -72,10 +75,8 @@ pub struct ApiState {
     pub rights: tokio::sync::watch::Receiver<Held>,
     /// What the owner of the data folder presents.
     pub token: Token,
-    /// By what other callers are known.
-    pub identity: Arc<Identity>,
-    /// How often somebody may call.
-    pub limits: LimitSettings,
+    /// By what other callers are known, and how often somebody may call.
+    pub access: Arc<Access>,
     /// Names under which the API may be called, beside addresses and `localhost`.
     pub hosts: Vec<Hostname>,
     /// The ports under which people reach the gateway: plain HTTP, HTTPS.
@@ -105,11 +106,12 @@ pub fn router(state: ApiState) -> Router {
         .route("/me", get(me::show))
         .route("/version", get(version::show))
         .route_layer(from_fn_with_state(Arc::new(Guard::new(state.clone())), access::guard));
-    let open = Router::new().route("/openapi.json", get(openapi::show));
+    let open = Router::new().route("/openapi.json", get(openapi::show)).route("/login", get(login::show));
     Router::new()
         .nest("/api/v1", guarded.merge(open))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
+        .layer(from_fn_with_state(state.clone(), cors::origins))
         .layer(from_fn_with_state(state.clone(), access::refuse_foreign_host))
         .with_state(state)
 }

@@ -1,6 +1,6 @@
 //! The description of the API (OpenAPI 3.1), made from the code. `deploy/openapi.json` is its copy.
 
-use super::{classes, environments, events, explain, logs, me, pods, put_environment, version, watch};
+use super::{classes, environments, events, explain, login, logs, me, pods, put_environment, version, watch};
 use axum::Json;
 use std::sync::LazyLock;
 use utoipa::openapi::OpenApi as Document;
@@ -27,6 +27,7 @@ use utoipa::{Modify, OpenApi};
         classes::list,
         classes::show,
         explain::explain,
+        login::show,
         me::show,
         version::show,
     ),

@@ -4,7 +4,7 @@ use super::zones::Lookup;
 use crate::api::{self, ApiState, Peer, Token};
 use crate::cluster::rights::Held;
 use crate::cluster::{Election, fenced};
-use crate::identity::{Identity, LimitSettings};
+use crate::identity::Access;
 use crate::model::Hostname;
 use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Publish, Workload};
 use crate::routing::Table;
@@ -35,9 +35,7 @@ pub(super) struct ControlPlaneConfig {
     /// What callers of the API must present.
     pub(super) token: Token,
     /// By what other callers are known.
-    pub(super) identity: Arc<Identity>,
-    /// How often somebody may call the API.
-    pub(super) limits: LimitSettings,
+    pub(super) access: Arc<Access>,
     /// Names under which the API may be called, beside addresses and `localhost`.
     pub(super) api_hosts: Vec<Hostname>,
     pub(super) metrics: PrometheusHandle,
@@ -76,8 +74,7 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Contro
         certificates: config.certificates.map(|certificates| Arc::new(Lookup(certificates)) as _),
         rights: config.rights.clone(),
         token: config.token,
-        identity: config.identity,
-        limits: config.limits,
+        access: config.access,
         hosts: config.api_hosts,
         url: (config.url.http_port, config.url.https_port),
         shutdown: shutdown.clone(),

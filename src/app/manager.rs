@@ -10,7 +10,6 @@ use crate::cluster::rights::{Role, Scope};
 use crate::cluster::{self, Election, ElectionConfig, Standing};
 use crate::discovery::{self, Discovery, DiscoveryConfig, EndpointPolicy, Namespaces};
 pub use crate::discovery::{CertificateConfig, SecretKey};
-use crate::identity::LimitSettings;
 use crate::model::Hostname;
 use crate::operator;
 pub use crate::operator::{PublicUrl, Publish, PublishAddress, Workload};
@@ -148,8 +147,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         workload: options.workload,
         url: options.url,
         token,
-        identity: Arc::default(),
-        limits: LimitSettings::default(),
+        access: Arc::default(),
         rights: rights.clone(),
         api_hosts: options.api_hosts,
         metrics,

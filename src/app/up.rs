@@ -8,7 +8,6 @@ use crate::discovery::{CertificateConfig, DiscoveryConfig, EndpointPolicy, Names
 use crate::embedded::api::{ApiConfig, ApiServer};
 use crate::embedded::controllers;
 use crate::embedded::node::{self, AddressPool, BackoffConfig, Node, NodeConfig};
-use crate::identity::LimitSettings;
 use crate::model::Hostname;
 use crate::operator::{self, PublicUrl, Workload};
 use crate::proxy::GatewayConfig;
@@ -153,8 +152,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         election: None,
         rights: rights::all(),
         token: Token::load_or_create(&path.join(TOKEN_FILE))?,
-        identity: Arc::default(),
-        limits: LimitSettings::default(),
+        access: Arc::default(),
     };
     let control_plane = control_plane::start(config, api);
     let Addresses { http, https, api, kube } = addresses;

@@ -3,6 +3,7 @@
 //! A [`Caller`] is made of what a request presents and says over whose environments somebody has power; [`Caller::may`]
 //! is the one place that decides. An [`Action`] is a kind of call; which call is which stands in the API.
 
+mod access;
 mod action;
 mod algorithm;
 mod authenticate;
@@ -24,6 +25,7 @@ mod scope;
 mod settings;
 mod team;
 
+pub use access::{Access, Login};
 pub use action::{Action, Concerns};
 pub use algorithm::{SignatureAlgorithm, UnknownAlgorithm};
 pub use authenticate::{Identity, MAX_TOKEN_BYTES, Refused, Source};

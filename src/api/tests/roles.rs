@@ -3,8 +3,7 @@
 
 use super::{Setting, read, setting};
 use crate::api::rules::{Ruled, rule};
-use crate::identity::Action;
-use crate::identity::{Caller, Reach, Refused, Role, Source, Through};
+use crate::identity::{Access, Action, Caller, Identity, Reach, Refused, Role, Source, Through};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use futures::future::{BoxFuture, ready};
@@ -16,6 +15,11 @@ pub(super) struct Cast;
 
 /// Whose environment the paths name.
 const OWNER: &str = "haimaz";
+
+/// An API that knows the cast.
+pub(super) fn access() -> Access {
+    Access { identity: Identity::new(vec![Box::new(Cast)], None), ..Access::default() }
+}
 
 impl Cast {
     fn member(word: &str) -> Option<Caller> {
@@ -77,6 +81,13 @@ fn row(action: Action) -> [bool; 6] {
     }
 }
 
+/// Whether the description says that a call needs no token.
+pub(super) fn is_open(operation: &Value) -> bool {
+    operation["security"]
+        .as_array()
+        .is_some_and(|ways| ways.iter().any(|way| way.as_object().is_some_and(|way| way.is_empty())))
+}
+
 /// A described path with values for its parameters.
 fn filled(path: &str) -> String {
     let mut filled = path.replace("{user}", OWNER).replace("{class}", "integration").replace("{name}", "integration");
@@ -111,6 +122,9 @@ async fn every_call_answers_every_role_as_the_table_says() {
     let (mut wrong, mut calls) = (Vec::new(), 0);
     for (path, methods) in document["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys().map(|method| method.to_uppercase()) {
+            if is_open(&methods[method.to_lowercase()]) {
+                continue;
+            }
             let Ruled::Is(action) = rule(&method, path.strip_prefix("/api/v1").unwrap()) else {
                 panic!("no rule for {method} {path} in api/rules.rs");
             };
