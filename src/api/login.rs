@@ -34,6 +34,9 @@ pub struct LoginOption {
     /// Which token is presented to this API: `access-token` or `id-token`.
     #[schema(example = "access-token")]
     pub presents: String,
+    /// The host of the loopback address to which the browser comes back: `127.0.0.1` or `localhost`.
+    #[schema(example = "127.0.0.1")]
+    pub redirect_host: String,
 }
 
 impl LoginOption {
@@ -49,6 +52,7 @@ impl LoginOption {
             client_id: login.settings.client_id.clone(),
             scopes: login.settings.scopes.clone(),
             presents: presents.to_owned(),
+            redirect_host: if login.settings.redirect_to_localhost { "localhost" } else { "127.0.0.1" }.to_owned(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The manager's part that `up` and `manager` share: the operator and the management API.
 
 use super::zones::Lookup;
-use crate::api::{self, ApiState, Peer, Token};
+use crate::api::{self, ApiState, Peer, TlsFiles, TlsListener, Token};
 use crate::cluster::rights::Held;
 use crate::cluster::{Election, fenced};
 use crate::identity::Access;
@@ -36,6 +36,8 @@ pub(super) struct ControlPlaneConfig {
     pub(super) token: Token,
     /// By what other callers are known.
     pub(super) access: Arc<Access>,
+    /// The files by which the API is served by TLS.
+    pub(super) tls: Option<TlsFiles>,
     /// Names under which the API may be called, beside addresses and `localhost`.
     pub(super) api_hosts: Vec<Hostname>,
     pub(super) metrics: PrometheusHandle,
@@ -64,7 +66,10 @@ pub(super) async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener>
 }
 
 /// Starts the operator and serves the management API on `listener`.
-pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> ControlPlane {
+///
+/// By TLS where files are given for it.
+pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result<ControlPlane> {
+    let tls = config.tls.clone();
     let shutdown = CancellationToken::new();
     let state = ApiState {
         client: config.client.clone(),
@@ -83,7 +88,13 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Contro
     let router = pages.merge(api::router(state));
     let end = shutdown.clone().cancelled_owned();
     let service = router.into_make_service_with_connect_info::<Peer>();
-    let server = tokio::spawn(async move { axum::serve(listener, service).with_graceful_shutdown(end).await });
+    let server = match tls {
+        None => tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(end).into_future()),
+        Some(files) => {
+            let listener = TlsListener::new(listener, files)?;
+            tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(end).into_future())
+        }
+    };
     let operator = OperatorConfig {
         client: config.client,
         namespaces: config.namespaces,
@@ -95,7 +106,8 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Contro
         url: config.url,
         publish: config.publish,
     };
-    ControlPlane { operator: tokio::spawn(operate(operator, config.election, shutdown.clone())), shutdown, server }
+    let operator = tokio::spawn(operate(operator, config.election, shutdown.clone()));
+    Ok(ControlPlane { operator, shutdown, server })
 }
 
 /// Runs the operator: at once, or whenever this process leads. Nothing of it runs on between two terms.

@@ -97,11 +97,32 @@ pub(super) fn client(url: &Url, authority: Option<&[u8]>) -> Result<reqwest::Cli
 pub(super) async fn document(http: &reqwest::Client, url: &Url) -> Result<(Vec<u8>, Option<Duration>), FetchError> {
     let unreachable = |error: reqwest::Error| FetchError::Unreachable { url: url.to_string(), reason: causes(&error) };
     let request = http.get(url.clone()).header("accept", "application/json");
-    let mut response = request.send().await.map_err(unreachable)?;
+    let response = request.send().await.map_err(unreachable)?;
     if response.status() != reqwest::StatusCode::OK {
         return Err(FetchError::Status { url: url.to_string(), status: response.status().as_u16() });
     }
     let keep = response.headers().get("cache-control").and_then(|field| max_age(field.to_str().ok()?));
+    Ok((bounded(response, url).await?, keep))
+}
+
+/// Posts `form` to `url`. Gives whether it succeeded, and what was answered; answers in between are none.
+pub(super) async fn post(
+    http: &reqwest::Client,
+    url: &Url,
+    form: &[(&str, &str)],
+) -> Result<(bool, Vec<u8>), FetchError> {
+    let unreachable = |error: reqwest::Error| FetchError::Unreachable { url: url.to_string(), reason: causes(&error) };
+    let request = http.post(url.clone()).header("accept", "application/json").form(form);
+    let response = request.send().await.map_err(unreachable)?;
+    let status = response.status();
+    if !status.is_success() && !status.is_client_error() {
+        return Err(FetchError::Status { url: url.to_string(), status: status.as_u16() });
+    }
+    Ok((status.is_success(), bounded(response, url).await?))
+}
+
+async fn bounded(mut response: reqwest::Response, url: &Url) -> Result<Vec<u8>, FetchError> {
+    let unreachable = |error: reqwest::Error| FetchError::Unreachable { url: url.to_string(), reason: causes(&error) };
     let mut bytes = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
         if bytes.len() + chunk.len() > MAX_BYTES {
@@ -109,7 +130,7 @@ pub(super) async fn document(http: &reqwest::Client, url: &Url) -> Result<(Vec<u
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok((bytes, keep))
+    Ok(bytes)
 }
 
 fn max_age(cache_control: &str) -> Option<Duration> {

@@ -40,6 +40,8 @@ pub struct LoginSettings {
     pub scopes: Vec<String>,
     /// Which of the tokens is presented here.
     pub presents: Presents,
+    /// Whether browsers come back to `localhost`, and not to `127.0.0.1`: some issuers know no other loopback.
+    pub redirect_to_localhost: bool,
 }
 
 /// Which token of a login is presented to the API.
@@ -71,6 +73,12 @@ impl Issuers {
             Ok(Issuer { settings, keys })
         });
         Ok(Self { issuers: issuers.collect::<Result<_, FetchError>>()?, teams })
+    }
+
+    #[cfg(test)]
+    pub(super) fn without_pauses(self) -> Self {
+        let impatient = |issuer: Issuer| Issuer { keys: issuer.keys.without_pauses(), ..issuer };
+        Self { issuers: self.issuers.into_iter().map(impatient).collect(), ..self }
     }
 }
 

@@ -24,8 +24,6 @@ pub(super) enum Malformed {
     Critical,
     #[error("the token's header has zip, and a signed token has no compressed content")]
     Compressed,
-    #[error("the token is of the type {0}, which is not taken here")]
-    Type(String),
     #[error("the token's key id is no text of at most {MAX_KEY_ID} characters")]
     KeyId,
 }

@@ -69,6 +69,14 @@ impl KeyCache {
         Ok(Self { issuer, discovery, http, pauses, known: ArcSwapOption::empty(), last: Mutex::new(None) })
     }
 
+    /// The same without any patience, for tests.
+    #[cfg(test)]
+    pub(super) fn without_pauses(mut self) -> Self {
+        let none = Duration::ZERO;
+        self.pauses = Pauses { fresh: none, trusted: Duration::from_secs(3600), unknown_key: none, failed: none };
+        self
+    }
+
     /// The keys as they are known; fetched where there are none, or only old ones. `None` when none can be trusted.
     pub(super) async fn keys(&self) -> Option<Arc<KeySet>> {
         let fresh = |known: &Known| known.since.elapsed() < known.fresh_for;

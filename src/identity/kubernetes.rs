@@ -57,7 +57,7 @@ impl Kubernetes {
     async fn ask(&self, token: &str) -> Result<Caller, Refused> {
         let audiences = Some(self.settings.audiences.clone()).filter(|audiences| !audiences.is_empty());
         let review = TokenReview {
-            spec: TokenReviewSpec { token: Some(token.to_owned()), audiences: audiences.clone() },
+            spec: TokenReviewSpec { token: token.to_owned(), audiences: audiences.clone() },
             ..TokenReview::default()
         };
         let answer = Api::<TokenReview>::all(self.client.clone()).create(&PostParams::default(), &review).await;

@@ -11,6 +11,7 @@ mod caller;
 mod certificate;
 mod claims;
 mod denied;
+mod endpoints;
 mod fetch;
 mod grants;
 mod issuer;
@@ -33,6 +34,7 @@ pub use caller::{Caller, Reach, Through};
 pub use certificate::Certificates;
 pub use claims::Expected;
 pub use denied::Denied;
+pub use endpoints::Endpoints;
 pub use fetch::{FetchError, callable_url};
 pub use grants::{Condition, Grant, Rules, Teams, UserRule, Wanted, whole_pattern};
 pub use issuer::{IssuerSettings, Issuers, LoginSettings, Presents};
@@ -42,3 +44,6 @@ pub use role::{Role, UnknownRole};
 pub use scope::{Scope, Scopes, UnknownScope};
 pub use settings::{KubernetesSettings, LimitSettings, Settings, TokenSettings};
 pub use team::{InvalidTeamName, TeamName};
+
+#[cfg(test)]
+mod tests;

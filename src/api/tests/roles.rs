@@ -47,7 +47,8 @@ impl Cast {
 
 impl Source for Cast {
     fn caller<'a>(&'a self, token: &'a str) -> BoxFuture<'a, Option<Result<Caller, Refused>>> {
-        let decided = match token.strip_prefix("as-")? {
+        let Some(word) = token.strip_prefix("as-") else { return Box::pin(ready(None)) };
+        let decided = match word {
             "undecided" => Err(Refused::Undecided("the keys of the issuer cannot be had".to_owned())),
             "roleless" => Err(Refused::NoRole("no rule gives you a role".to_owned())),
             word => Cast::member(word).ok_or_else(|| Refused::Unknown("the token is of nobody".to_owned())),

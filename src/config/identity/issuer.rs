@@ -95,7 +95,7 @@ fn algorithms(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Vec<SignatureAlgo
 }
 
 fn login(path: &str, value: &Value, mistakes: &mut Mistakes) -> Option<LoginSettings> {
-    let fields = Fields::of(value, path, &["clientId", "scopes", "presents"], mistakes);
+    let fields = Fields::of(value, path, &["clientId", "scopes", "presents", "redirectHost"], mistakes);
     let client_id = required_text(&fields, "clientId", mistakes).map(str::to_owned);
     let mut scopes = texts(&fields, "scopes", mistakes);
     if scopes.is_empty() {
@@ -110,5 +110,14 @@ fn login(path: &str, value: &Value, mistakes: &mut Mistakes) -> Option<LoginSett
             Presents::AccessToken
         }
     };
-    Some(LoginSettings { client_id: client_id?, scopes, presents })
+    let redirect_to_localhost = match fields.text("redirectHost", mistakes) {
+        None | Some("127.0.0.1") => false,
+        Some("localhost") => true,
+        Some(other) => {
+            let said = format!("{} is neither 127.0.0.1 nor localhost", shown(other));
+            mistakes.add(&fields.path("redirectHost"), said);
+            false
+        }
+    };
+    Some(LoginSettings { client_id: client_id?, scopes, presents, redirect_to_localhost })
 }
