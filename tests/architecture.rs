@@ -37,6 +37,8 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     // It serves itself by TLS.
     ("api", &["cluster", "config", "identity", "model", "resources", "routing", "telemetry", "tls"], &["sqlx"]),
     ("embedded", &["model", "resources", "telemetry", "tls"], &[]),
+    // A plain client of ARM: what is done with it is told by the rooms that call it.
+    ("azure", &["model", "telemetry"], &["kube", "k8s_openapi", "axum"]),
     ("sample_front", &["model"], &["kube", "k8s_openapi"]),
     (
         "cli",
