@@ -1,5 +1,6 @@
 //! The calls, on the embedded Kubernetes API.
 
+mod limits;
 mod roles;
 
 use super::*;
@@ -26,6 +27,10 @@ struct Setting {
 }
 
 async fn setting() -> Setting {
+    setting_with(roles::access()).await
+}
+
+async fn setting_with(access: Access) -> Setting {
     let folder = tempfile::tempdir().unwrap();
     let authority = Authority::load_or_create(folder.path()).unwrap();
     let config = ApiConfig { data_dir: folder.path().to_owned(), listen: None, allow_loopback_endpoints: true };
@@ -39,7 +44,7 @@ async fn setting() -> Setting {
         certificates: None,
         rights: tokio::sync::watch::channel(Held::default()).1,
         token: Token::new(TOKEN).unwrap(),
-        access: Arc::new(roles::access()),
+        access: Arc::new(access),
         hosts: vec!["api.example.com".parse().unwrap()],
         url: (Some(8080), Some(8443)),
         shutdown: shutdown.clone(),

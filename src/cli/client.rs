@@ -122,6 +122,13 @@ impl Client {
 
     /// Why there is no answer, or no whole one.
     pub(super) fn broken(&self, error: &reqwest::Error) -> Failure {
+        if let Some(said) = certificate_fault(error) {
+            let said =
+                format!("{} has a certificate that is not trusted here, or wants another one: {said}", self.server);
+            return Failure::new(Exit::Unreachable, said).hint(
+                "--server-ca or DOORSTEP_SERVER_CA names the file of its authority, --client-cert your certificate",
+            );
+        }
         if error.is_connect() || error.is_timeout() {
             let said = format!("no manager answers at {}", self.server);
             return Failure::new(Exit::Unreachable, said).hint("start one with: doorstep up").hint(
@@ -134,6 +141,23 @@ impl Client {
         }
         Failure::new(Exit::Unreachable, format!("the connection to {} was lost", self.server))
     }
+}
+
+/// What TLS says of the certificate of either side, if that is why there is no connection.
+fn certificate_fault(error: &reqwest::Error) -> Option<String> {
+    let mut next = std::error::Error::source(error);
+    while let Some(error) = next {
+        if let Some(fault) = error.downcast_ref::<rustls::Error>() {
+            return Some(fault.to_string());
+        }
+        // Some layers keep their cause where `source` does not lead.
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if let Some(fault) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            return Some(fault.to_string());
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// The path of an environment.
