@@ -94,7 +94,7 @@ async fn what_a_dead_process_left_open_is_found_once(place: Place) {
     place.kill_all().await;
     let next = place.open().await;
     let found = next.audit().interrupted().await.unwrap();
-    assert_eq!(found, [cut_off.clone()]);
+    assert_eq!(found, std::slice::from_ref(&cut_off));
     let end = Ended { status: None, said: Some("seen at the next start".to_owned()), ..ended(9, Outcome::Interrupted) };
     next.audit().end(&found[0], end.clone()).await.unwrap();
     // A second manager that found the same does nothing.

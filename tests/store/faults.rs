@@ -50,7 +50,7 @@ async fn opening_twice_changes_nothing(place: Place) {
     let store = place.open().await;
     store.audit().begin(begun("anna", 1)).await.unwrap();
     if store.is_shared() {
-        let both = futures::future::join(place.open(), place.open()).await;
+        let both = futures::future::join(Box::pin(place.open()), Box::pin(place.open())).await;
         assert_eq!(both.0.audit().head().await.unwrap().seq, 1);
     } else {
         let said = refused(&place.url).await;
