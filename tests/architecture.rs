@@ -35,7 +35,13 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("proxy", &["model", "routing", "telemetry", "tls", "upstream"], &["kube", "k8s_openapi"]),
     ("operator", &["cluster", "model", "resources", "routing", "telemetry"], &["hyper", "axum"]),
     // It serves itself by TLS.
-    ("api", &["cluster", "config", "identity", "model", "resources", "routing", "telemetry", "tls"], &["sqlx"]),
+    (
+        "api",
+        &["cluster", "config", "identity", "model", "resources", "routing", "store", "telemetry", "tls"],
+        &["sqlx"],
+    ),
+    // All SQL but the embedded cluster's is here.
+    ("store", &["model"], &["kube", "k8s_openapi", "hyper", "axum"]),
     ("embedded", &["model", "resources", "telemetry", "tls"], &[]),
     // A plain client of ARM: what is done with it is told by the rooms that call it.
     ("azure", &["model", "telemetry"], &["kube", "k8s_openapi", "axum"]),
@@ -71,6 +77,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "proxy",
             "resources",
             "routing",
+            "store",
             "telemetry",
             "tls",
             "upstream",
