@@ -55,7 +55,7 @@ routes:
         if named { Ok(()) } else { Err(explained) }
     });
     wait_for("the certificate itself", || {
-        let served = texts(&doorstep.curl_output(&["-v", "--http1.1", &secure])).1;
+        let served = texts(&doorstep.curl_output(&["-kv", "--http1.1", &secure])).1;
         if served.contains("CN=zone-int") { Ok(()) } else { Err(served) }
     });
 
