@@ -6,8 +6,8 @@ mod compile;
 use super::ports::Ports;
 use super::services::Services;
 use super::{
-    Contribution, EnvironmentNote, HostClaim, HostRoutes, KnownService, Locality, Problem, Rule, ServiceKey, Slice,
-    SliceKey, Snapshot, SourceKey, SourceKind, Table,
+    Contribution, EnvironmentNote, ExpiredNote, HostClaim, HostRoutes, KnownService, Locality, Problem, Rule,
+    ServiceKey, Slice, SliceKey, Snapshot, SourceKey, SourceKind, Table,
 };
 use crate::model::{ClassName, EnvironmentKey, HostPattern, Hostname};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -200,6 +200,19 @@ impl Routes {
         let gone: Vec<_> = self.next.environments.keys().filter(|key| !kept.contains(key)).cloned().collect();
         for key in gone {
             self.next.environments.remove(&key);
+        }
+    }
+
+    /// Takes the environments of a class that have expired, in the place of those before.
+    pub fn set_expired(&mut self, class: &ClassName, expired: Vec<ExpiredNote>) {
+        let before: Vec<_> = self.next.expired.keys().filter(|key| key.class == *class).cloned().collect();
+        for key in before.iter().filter(|key| !expired.iter().any(|note| note.key == **key)) {
+            self.next.expired.remove(key);
+        }
+        for note in expired {
+            if self.next.expired.get(&note.key).is_none_or(|known| **known != note) {
+                self.next.expired.insert(note.key.clone(), Arc::new(note));
+            }
         }
     }
 
