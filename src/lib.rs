@@ -18,12 +18,14 @@
 //! | [`cluster`] | being a client of a cluster: credentials that rotate, leadership by a Lease, rights |
 //! | [`operator`] | an Environment becomes a Deployment and a Service, and its status tells how it is |
 //! | [`api`] | the management API |
+//! | [`azure`] | Azure Resource Manager: tokens, the client, budgets, long-running operations |
 //! | [`embedded`] | the embedded cluster: a small Kubernetes API, controllers, and a node of local processes |
 //! | [`telemetry`] | logs, metrics and the access log |
 //! | [`sample_front`] | the small front end that the default classes run on one machine |
 
 pub mod api;
 pub mod app;
+pub mod azure;
 pub mod cli;
 pub mod cluster;
 pub mod config;

@@ -34,6 +34,8 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("operator", &["cluster", "model", "resources", "routing", "telemetry"], &["hyper", "axum"]),
     ("api", &["cluster", "config", "model", "resources", "routing", "telemetry"], &["sqlx"]),
     ("embedded", &["model", "resources", "telemetry", "tls"], &[]),
+    // A plain client of ARM: what is done with it is told by the rooms that call it.
+    ("azure", &["model", "telemetry"], &["kube", "k8s_openapi", "axum"]),
     ("sample_front", &["model"], &["kube", "k8s_openapi"]),
     (
         "cli",

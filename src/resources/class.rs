@@ -1,6 +1,7 @@
 //! `EnvironmentClass`: what environments of a class look like. Wire form, and its checked form [`Class`].
 #![allow(clippy::duplicated_attributes, reason = "two columns of a table may have one type")]
 
+use super::{ClassLife, ClassQuota, ClassRollout, Expired, Life, Quota, Rollout, RolloutStatus};
 use crate::model::{ClassName, HostPattern, ParameterDeclaration, UnknownPlaceholder, shown, substitute};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -58,6 +59,15 @@ pub struct EnvironmentClassSpec {
     /// Requests and limits of the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ClassResources>,
+    /// How long environments live, and when they sleep. Without it: until somebody deletes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub life: Option<Box<ClassLife>>,
+    /// How much environments may take. Without it: as much as there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Box<ClassQuota>>,
+    /// How a change of the class rolls through its environments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<ClassRollout>,
     /// The pod template of the Deployment, with placeholders such as {TAG_FRONT}, {user}, {class}, {host} and {domain}.
     pub template: ClassTemplate,
     /// What a node of local processes runs instead of the image.
@@ -129,7 +139,7 @@ pub struct ClassResources {
 }
 
 /// The schema that the type itself gives has a page of description.
-fn quantity_schema() -> serde_json::Value {
+pub(super) fn quantity_schema() -> serde_json::Value {
     serde_json::json!({
         "description": "A quantity, like 500m or 256Mi.",
         "x-kubernetes-int-or-string": true,
@@ -197,6 +207,12 @@ pub struct EnvironmentClassStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+    /// How far the newest generation is with the environments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Box<RolloutStatus>>,
+    /// Environments that have expired, by namespace and name; their hosts say so.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub expired: BTreeMap<String, Expired>,
 }
 
 /// A class whose every part was checked.
@@ -208,6 +224,12 @@ pub struct Class {
     pub host: HostPattern,
     /// Its parameters, in the order of the class.
     pub parameters: Vec<ParameterDeclaration>,
+    /// How long its environments live.
+    pub life: Life,
+    /// How much they may take.
+    pub quota: Quota,
+    /// How a change of it rolls through them.
+    pub rollout: Rollout,
     /// The rest, as it was written.
     pub spec: EnvironmentClassSpec,
 }
@@ -237,10 +259,15 @@ impl TryFrom<&EnvironmentClass> for Class {
         if let Some(wait) = spec.wait_seconds.filter(|wait| !(0..=60).contains(wait)) {
             errors.push(("spec.waitSeconds".to_owned(), format!("{wait} is out of bounds; 0 to 60 are not")));
         }
+        let life = Life::check(spec.life.as_deref(), "spec.life", &mut errors);
+        let quota = Quota::check(spec.quota.as_deref(), "spec.quota", &mut errors);
+        let rollout = Rollout::check(spec.rollout.as_ref(), "spec.rollout", &mut errors);
         check_container(spec, &mut errors);
         check_placeholders(spec, &mut errors);
         match (name, host) {
-            (Some(name), Some(host)) if errors.is_empty() => Ok(Self { name, host, parameters, spec: spec.clone() }),
+            (Some(name), Some(host)) if errors.is_empty() => {
+                Ok(Self { name, host, parameters, life, quota, rollout, spec: spec.clone() })
+            }
             _ => Err(InvalidClass(errors)),
         }
     }

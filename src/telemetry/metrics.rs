@@ -11,6 +11,7 @@ pub fn describe() {
     describe_table();
     describe_last_good();
     describe_cluster();
+    describe_azure();
 }
 
 // ---- The route table ----
@@ -115,6 +116,7 @@ pub fn table_published(generation: u64, hosts: usize, problems: usize) {
 // ---- The cluster ----
 
 const LEADER: &str = "doorstep_leader";
+const USE_MARKS_FAILED: &str = "doorstep_use_mark_failures_total";
 const WRITES_FENCED: &str = "doorstep_writes_fenced_total";
 const MISSING_RIGHTS: &str = "doorstep_missing_rights";
 const CREDENTIAL_RENEWALS: &str = "doorstep_credential_renewals_total";
@@ -122,6 +124,7 @@ const CREDENTIAL_RENEWALS: &str = "doorstep_credential_renewals_total";
 fn describe_cluster() {
     describe_gauge!(MISSING_RIGHTS, Unit::Count, "Whether a right in the cluster is missing: 1, or 0");
     describe_gauge!(LEADER, Unit::Count, "Whether this manager leads: 1, or 0");
+    describe_counter!(USE_MARKS_FAILED, Unit::Count, "Writes of the use of environments that failed");
     describe_counter!(WRITES_FENCED, Unit::Count, "Writes that were not sent, as another manager may lead by now");
     describe_counter!(
         CREDENTIAL_RENEWALS,
@@ -133,6 +136,11 @@ fn describe_cluster() {
 /// This manager leads now, or does not.
 pub fn leads(leads: bool) {
     gauge!(LEADER).set(if leads { 1.0 } else { 0.0 });
+}
+
+/// The use of environments could not be noted.
+pub fn use_mark_failed() {
+    counter!(USE_MARKS_FAILED).increment(1);
 }
 
 /// A write was not sent, as another manager may lead by now.
@@ -149,6 +157,55 @@ pub fn right_is_missing([role, group, resource, verb]: [&'static str; 4], is_mis
 /// The cluster's credentials were asked for.
 pub fn credentials_renewed(done: bool) {
     counter!(CREDENTIAL_RENEWALS, "outcome" => if done { "done" } else { "failed" }).increment(1);
+}
+
+// ---- Azure ----
+
+const AZURE_CALLS: &str = "doorstep_azure_calls_total";
+
+fn describe_azure() {
+    describe_counter!(AZURE_CALLS, Unit::Count, "Attempts to call Azure, by service, method and outcome");
+}
+
+/// How an attempt to call Azure ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AzureOutcome {
+    /// With a success.
+    Done,
+    /// No connection could be made.
+    NotSent,
+    /// It was sent and got no whole answer.
+    NoAnswer,
+    /// The answer cannot be read.
+    Malformed,
+    /// Refused for now: too many calls.
+    Throttled,
+    /// The resource was not as the call's condition says.
+    Precondition,
+    /// An error on the service's side.
+    ServerError,
+    /// Refused.
+    Refused,
+}
+
+impl AzureOutcome {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::NotSent => "not-sent",
+            Self::NoAnswer => "no-answer",
+            Self::Malformed => "malformed",
+            Self::Throttled => "throttled",
+            Self::Precondition => "precondition",
+            Self::ServerError => "server-error",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// Azure was called once.
+pub fn azure_call(service: &'static str, method: &'static str, outcome: AzureOutcome) {
+    counter!(AZURE_CALLS, "service" => service, "method" => method, "outcome" => outcome.as_str()).increment(1);
 }
 
 // ---- The gateway's data plane ----
