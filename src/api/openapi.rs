@@ -57,7 +57,7 @@ use utoipa::{Modify, OpenApi};
         explain::explain,
         version::show,
     ),
-    components(schemas(seen::News, super::problem::Problem)),
+    components(schemas(seen::News, environments::SortField, super::problem::Problem)),
     tags(
         (name = "environments", description = "One person's environments"),
         (name = "classes", description = "What environments of a class look like"),
