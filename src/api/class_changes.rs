@@ -57,7 +57,7 @@ pub(super) async fn put(
     let dry_run = query.switch("dryRun").unwrap_or(false);
     query.done()?;
     let conditions = Conditions::of(request.headers())?;
-    let (wire, class) = checked(&name, json_object(request).await?)?;
+    let (wire, class) = checked(&name, &json_object(request).await?)?;
     state.seen.complete().await?;
     refuse_taken_pattern(&state, &class)?;
     let before = api(&state).get_opt(name.as_str()).await.map_err(|error| cluster::problem(&error))?;
@@ -135,7 +135,7 @@ pub(super) async fn delete(
 }
 
 /// The class of a body, or every mistake in it.
-pub(super) fn checked(name: &ClassName, spec: Map<String, Value>) -> Result<(EnvironmentClass, Class), Problem> {
+pub(super) fn checked(name: &ClassName, spec: &Map<String, Value>) -> Result<(EnvironmentClass, Class), Problem> {
     let manifest = json!({
         "apiVersion": "doorstep.dev/v1alpha1",
         "kind": "EnvironmentClass",
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn a_class_is_read_from_its_spec_alone() {
         let name: ClassName = "demo".parse().unwrap();
-        let body = |value: Value| checked(&name, value.as_object().unwrap().clone());
+        let body = |value: Value| checked(&name, value.as_object().unwrap());
         let spec = json!({"host": "demo{user}.x.{domain}", "port": 80,
             "template": {"spec": {"containers": [{"name": "a", "image": "a:1"}]}}});
         assert_eq!(body(spec).unwrap().1.name, name);

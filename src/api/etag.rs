@@ -58,7 +58,7 @@ enum Tags {
 impl Conditions {
     /// Those of a request.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        Ok(Self { matches: tags(headers, IF_MATCH)?, none: tags(headers, IF_NONE_MATCH)? })
+        Ok(Self { matches: tags(headers, &IF_MATCH)?, none: tags(headers, &IF_NONE_MATCH)? })
     }
 
     /// Whether a change may be made to what is there.
@@ -112,10 +112,10 @@ pub(super) fn tagged(tag: &Tag, body: impl IntoResponse) -> Response {
     response
 }
 
-fn tags(headers: &HeaderMap, field: axum::http::HeaderName) -> Result<Option<Tags>, Problem> {
+fn tags(headers: &HeaderMap, field: &axum::http::HeaderName) -> Result<Option<Tags>, Problem> {
     let mut found = Vec::new();
     let mut given = false;
-    for value in headers.get_all(&field) {
+    for value in headers.get_all(field) {
         given = true;
         let unreadable = || {
             let said = format!("{field} is no list of entity tags, like \"a\", and not *");

@@ -155,7 +155,7 @@ fn manifest_of(
             let name = name.parse::<ClassName>().map_err(|error| wrong("/metadata/name", error.to_string()))?;
             let spec = manifest.get("spec").and_then(Value::as_object).cloned().unwrap_or_default();
             let inside = |error: FieldError| FieldError::new(format!("{at}/spec{}", error.pointer), error.detail);
-            let checked = class_changes::checked(&name, spec);
+            let checked = class_changes::checked(&name, &spec);
             let (class, _) = checked.map_err(|problem| problem.errors.into_iter().map(inside).collect::<Vec<_>>())?;
             objects.classes.push(class);
         }

@@ -205,8 +205,8 @@ pub struct Problem {
     /// The status of the response.
     pub status: u16,
     /// What went wrong, for programs.
-    #[schema(example = "unknown-class")]
-    pub code: String,
+    #[schema(value_type = String, example = "unknown-class")]
+    pub code: Box<str>,
     /// What went wrong, for people.
     pub detail: String,
     /// Every mistake with its place.
@@ -225,7 +225,7 @@ impl Problem {
             kind: format!("urn:doorstep:problem:{}", code.as_str()).into(),
             title: code.title().into(),
             status: code.status().as_u16(),
-            code: code.as_str().to_owned(),
+            code: code.as_str().into(),
             detail: detail.into(),
             errors: Vec::new(),
             request_id: None,

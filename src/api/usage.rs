@@ -81,7 +81,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn note(gateway: &str, seen_at: &str, environments: serde_json::Value) -> EnvironmentUse {
+    fn note(gateway: &str, seen_at: &str, environments: &serde_json::Value) -> EnvironmentUse {
         serde_json::from_value(json!({
             "apiVersion": "doorstep.dev/v1alpha1", "kind": "EnvironmentUse", "metadata": {"name": gateway},
             "spec": {"gateway": gateway, "seenAt": seen_at, "environments": environments}}))
@@ -95,17 +95,17 @@ mod tests {
             note(
                 "a",
                 "2026-03-02T10:04:30Z",
-                json!({"u-x": {"lastUsedAt": "2026-03-02T10:04:00Z", "requestsPerMinute": 3, "errorsPerMinute": 1}}),
+                &json!({"u-x": {"lastUsedAt": "2026-03-02T10:04:00Z", "requestsPerMinute": 3, "errorsPerMinute": 1}}),
             ),
             note(
                 "b",
                 "2026-03-02T10:04:10Z",
-                json!({"u-x": {"lastUsedAt": "2026-03-02T10:03:00Z", "requestsPerMinute": 4}}),
+                &json!({"u-x": {"lastUsedAt": "2026-03-02T10:03:00Z", "requestsPerMinute": 4}}),
             ),
             note(
                 "gone",
                 "2026-03-01T00:00:00Z",
-                json!({"u-x": {"lastUsedAt": "2026-03-01T00:00:00Z", "requestsPerMinute": 99}}),
+                &json!({"u-x": {"lastUsedAt": "2026-03-01T00:00:00Z", "requestsPerMinute": 99}}),
             ),
         ];
         let told = summed(&notes, "u-x", now);

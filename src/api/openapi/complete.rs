@@ -1,5 +1,9 @@
 //! What all calls have in common is written here once, not at each of them: the problems that any call may be answered with,
 //! the fields of conditions and of repeated calls, the patterns of names, and unique names of the operations.
+#![allow(
+    clippy::indexing_slicing,
+    reason = "what is made from our own code is made of objects, and a missing place is made"
+)]
 
 use crate::model::ParameterName;
 use crate::resources::EnvironmentClassSpec;
