@@ -4,6 +4,7 @@ mod access;
 mod control_plane;
 mod data_plane;
 mod folder;
+mod preview;
 mod rights;
 mod signals;
 mod zones;
