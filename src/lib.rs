@@ -17,6 +17,7 @@
 //! | [`tls`] | certificates by server name, and the development authority |
 //! | [`cluster`] | being a client of a cluster: credentials that rotate, leadership by a Lease, rights |
 //! | [`operator`] | an Environment becomes a Deployment and a Service, and its status tells how it is |
+//! | [`dns`] | records in zones: what should be there, what is, and the changes between them |
 //! | [`api`] | the management API |
 //! | [`embedded`] | the embedded cluster: a small Kubernetes API, controllers, and a node of local processes |
 //! | [`telemetry`] | logs, metrics and the access log |
@@ -28,6 +29,7 @@ pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod discovery;
+pub mod dns;
 pub mod embedded;
 pub mod migrate;
 pub mod model;

@@ -32,6 +32,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("upstream", &["model", "routing", "telemetry"], &["kube", "k8s_openapi"]),
     ("proxy", &["model", "routing", "telemetry", "tls", "upstream"], &["kube", "k8s_openapi"]),
     ("operator", &["cluster", "model", "resources", "routing", "telemetry"], &["hyper", "axum"]),
+    ("dns", &["azure", "model", "resources", "telemetry"], &["hyper", "axum", "sqlx"]),
     ("api", &["cluster", "config", "model", "resources", "routing", "telemetry"], &["sqlx"]),
     ("embedded", &["model", "resources", "telemetry", "tls"], &[]),
     ("sample_front", &["model"], &["kube", "k8s_openapi"]),

@@ -8,6 +8,7 @@ mod nearest;
 mod parameters;
 mod pattern;
 mod placeholders;
+mod record_target;
 mod user_id;
 
 pub use class_name::{ClassName, InvalidClassName};
@@ -18,6 +19,7 @@ pub use nearest::{did_you_mean, nearest};
 pub use parameters::{MAX_PARAMETER_CHARS, ParameterDeclaration, ParameterError, ParameterName, Parameters};
 pub use pattern::{HostPattern, InvalidHostPattern};
 pub use placeholders::{UnknownPlaceholder, substitute};
+pub use record_target::RecordTarget;
 pub use show::shown;
 pub use user_id::{InvalidUserId, UserId};
 

@@ -1,7 +1,7 @@
 //! `EnvironmentClass`: what environments of a class look like. Wire form, and its checked form [`Class`].
 #![allow(clippy::duplicated_attributes, reason = "two columns of a table may have one type")]
 
-use crate::model::{ClassName, HostPattern, ParameterDeclaration, UnknownPlaceholder, shown, substitute};
+use crate::model::{ClassName, HostPattern, ParameterDeclaration, RecordTarget, UnknownPlaceholder, shown, substitute};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
@@ -58,6 +58,9 @@ pub struct EnvironmentClassSpec {
     /// Requests and limits of the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ClassResources>,
+    /// Which DNS records lead to the hosts of this class. What is not given here is as in the manager's file of DNS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<ClassDns>,
     /// The pod template of the Deployment, with placeholders such as {TAG_FRONT}, {user}, {class}, {host} and {domain}.
     pub template: ClassTemplate,
     /// What a node of local processes runs instead of the image.
@@ -90,6 +93,46 @@ pub struct ParameterSpec {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 1024))]
     pub description: String,
+}
+
+/// Which DNS records lead to the hosts of a class.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ClassDns {
+    /// `wildcard`: one record for all names of the class's zone; `record`: one for each environment; `none`: none at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["wildcard", "record", "none"]))]
+    pub mode: Option<String>,
+    /// Where the records lead to: addresses, or one name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = 16, "items" = {"type": "string", "maxLength": 253}))]
+    pub target: Vec<String>,
+    /// How long an answer may be kept, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 604800))]
+    pub ttl_seconds: Option<i32>,
+}
+
+impl ClassDns {
+    /// The modes there are.
+    pub const MODES: [&'static str; 3] = ["wildcard", "record", "none"];
+
+    /// All that is wrong with it: a field and a sentence each.
+    pub fn mistakes(&self) -> Vec<(&'static str, String)> {
+        let mut mistakes = Vec::new();
+        if let Some(mode) = self.mode.as_deref().filter(|mode| !Self::MODES.contains(mode)) {
+            mistakes.push(("mode", format!("{} is no mode; wildcard, record and none are", shown(mode))));
+        }
+        if !self.target.is_empty()
+            && let Err(said) = RecordTarget::parse(self.target.iter().map(String::as_str))
+        {
+            mistakes.push(("target", said));
+        }
+        if let Some(ttl) = self.ttl_seconds.filter(|ttl| !(1..=604_800).contains(ttl)) {
+            mistakes.push(("ttlSeconds", format!("{ttl} is out of bounds; 1 to 604800 are not")));
+        }
+        mistakes
+    }
 }
 
 /// How a pod shows that it may get requests.
@@ -237,6 +280,8 @@ impl TryFrom<&EnvironmentClass> for Class {
         if let Some(wait) = spec.wait_seconds.filter(|wait| !(0..=60).contains(wait)) {
             errors.push(("spec.waitSeconds".to_owned(), format!("{wait} is out of bounds; 0 to 60 are not")));
         }
+        let dns = spec.dns.as_ref().map(ClassDns::mistakes).unwrap_or_default();
+        errors.extend(dns.into_iter().map(|(field, said)| (format!("spec.dns.{field}"), said)));
         check_container(spec, &mut errors);
         check_placeholders(spec, &mut errors);
         match (name, host) {

@@ -11,6 +11,8 @@ pub enum ConditionType {
     Progressing,
     /// Nothing will get better by itself: somebody has to change something.
     Stalled,
+    /// The records that lead to the host are written, and resolve.
+    DnsReady,
 }
 
 impl ConditionType {
@@ -20,6 +22,7 @@ impl ConditionType {
             Self::Ready => "Ready",
             Self::Progressing => "Progressing",
             Self::Stalled => "Stalled",
+            Self::DnsReady => "DNSReady",
         }
     }
 }

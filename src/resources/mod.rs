@@ -7,7 +7,7 @@ mod generated;
 pub mod labels;
 
 pub use class::{
-    BUILT_IN_PLACEHOLDERS, Class, ClassResources, ClassTemplate, EnvironmentClass, EnvironmentClassSpec,
+    BUILT_IN_PLACEHOLDERS, Class, ClassDns, ClassResources, ClassTemplate, EnvironmentClass, EnvironmentClassSpec,
     EnvironmentClassStatus, InvalidClass, LocalCommand, NameValue, ParameterSpec, Readiness,
 };
 pub use conditions::{ConditionType, set_condition};
