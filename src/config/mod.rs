@@ -1,12 +1,14 @@
 //! Files from outside: read, checked, every error at once with its place.
 
 mod classes;
+mod dns;
 mod errors;
 mod fields;
 mod routes;
 mod schema;
 
 pub use classes::read_classes;
+pub use dns::read_dns;
 pub use errors::{ConfigError, ConfigErrors};
 pub use routes::read_routes;
 

@@ -21,11 +21,11 @@ pub struct Clash {
 
 impl Desired {
     /// Adds a set. The same set may be wanted several times.
-    pub fn add(&mut self, set: RecordSet) -> Result<(), Clash> {
+    pub fn add(&mut self, set: RecordSet) -> Result<(), Box<Clash>> {
         let kept = self.at(&set.name).find(|kept| !kept.kind().goes_with(set.kind())).cloned();
         match kept {
             Some(kept) if kept == set => Ok(()),
-            Some(kept) => Err(Clash { kept, refused: set }),
+            Some(kept) => Err(Box::new(Clash { kept, refused: set })),
             None => {
                 self.sets.insert((set.name.clone(), set.kind()), set);
                 Ok(())

@@ -185,9 +185,7 @@ fn conflict(set: &RecordSet, place: &Place<'_>) -> Option<Conflict> {
     };
     let foreign = place.foreign.iter().find(|(kind, _)| !kind.goes_with(set.kind()));
     let other = place.others.first().filter(|_| set.kind() == Kind::Cname);
-    foreign
-        .map(|(kind, owner)| conflict(kind.as_str(), *owner))
-        .or_else(|| other.map(|kind| conflict(kind, None)))
+    foreign.map(|(kind, owner)| conflict(kind.as_str(), *owner)).or_else(|| other.map(|kind| conflict(kind, None)))
 }
 
 #[cfg(test)]

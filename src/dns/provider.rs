@@ -87,7 +87,8 @@ impl ProviderError {
 /// Keeps zones. Every change is one compare-and-set at the provider: not a look and then a write.
 ///
 /// A provider tries nothing again by itself where that could do a thing twice. After [`ProviderError::Lost`] the caller lists
-/// anew and plans anew, which finds the change made or makes it.
+/// anew and plans anew, which finds the change made or makes it. What a change gives is the version of the set that it made,
+/// so that the next change needs no new listing.
 pub trait Provider: Send + Sync + std::fmt::Debug {
     /// All of a zone, once.
     fn list<'p>(&'p self, zone: &'p Hostname) -> BoxFuture<'p, Result<Listing, ProviderError>>;
@@ -98,7 +99,7 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
         zone: &'p Hostname,
         set: &'p RecordSet,
         owner: &'p Owner,
-    ) -> BoxFuture<'p, Result<(), ProviderError>>;
+    ) -> BoxFuture<'p, Result<String, ProviderError>>;
 
     /// Puts `after` in the place of `before`, only if that is unchanged and has the owner's mark. The two have one name; where
     /// their kinds differ, the old set goes with the same change, or right before.
@@ -108,7 +109,7 @@ pub trait Provider: Send + Sync + std::fmt::Debug {
         before: &'p Existing,
         after: &'p RecordSet,
         owner: &'p Owner,
-    ) -> BoxFuture<'p, Result<(), ProviderError>>;
+    ) -> BoxFuture<'p, Result<String, ProviderError>>;
 
     /// Removes a set and its mark, only if it is unchanged and has the owner's mark.
     fn delete<'p>(

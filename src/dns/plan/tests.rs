@@ -87,7 +87,8 @@ fn another_kind_takes_the_place_in_one_step_after_the_rest_made_room() {
         &listing([existing(after.clone(), Some("ours"))]),
         &owner(),
     );
-    let names: Vec<_> = back.changes.iter().map(|change| (matches!(change, Change::Create(_)), change.kind())).collect();
+    let names: Vec<_> =
+        back.changes.iter().map(|change| (matches!(change, Change::Create(_)), change.kind())).collect();
     assert_eq!(names, [(false, Kind::A), (true, Kind::Aaaa)]);
 }
 
@@ -102,9 +103,8 @@ fn nothing_of_ours_is_deleted_where_a_conflict_stands() {
 #[test]
 fn a_plan_that_deletes_much_needs_its_own_confirmation() {
     let zone: Hostname = "x".parse().unwrap();
-    let ours = |count: usize| {
-        listing((0..count).map(|i| existing(set(&format!("a{i}.x"), 60, "10.0.0.1"), Some("ours"))))
-    };
+    let ours =
+        |count: usize| listing((0..count).map(|i| existing(set(&format!("a{i}.x"), 60, "10.0.0.1"), Some("ours"))));
     let guard = Guard::default();
     let all_gone = |count| plan(&Desired::default(), &ours(count), &owner());
     assert!(guard.check(&zone, &all_gone(10), None).is_ok());

@@ -30,8 +30,12 @@ impl FromStr for ServerAddress {
 
     /// `10.0.0.53`, `[fd00::53]:5353`, `ns1.example.com:53`. The port is 53 when not given.
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong =
-            || format!("{} is not a name server; an address or a name is, like 10.0.0.53 or ns1.example.com:53", shown(text));
+        let wrong = || {
+            format!(
+                "{} is not a name server; an address or a name is, like 10.0.0.53 or ns1.example.com:53",
+                shown(text)
+            )
+        };
         if let Ok(address) = text.parse::<std::net::SocketAddr>() {
             return Ok(Self { host: address.ip().to_string(), port: address.port() });
         }
@@ -49,7 +53,11 @@ impl FromStr for ServerAddress {
 
 impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') { write!(f, "[{}]:{}", self.host, self.port) } else { write!(f, "{}:{}", self.host, self.port) }
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
     }
 }
 
@@ -147,7 +155,9 @@ impl Conversation<'_> {
         let bytes = match timeout(SILENCE, receive(&mut self.stream)).await {
             Ok(Ok(bytes)) => bytes,
             Ok(Err(error)) => {
-                return Err((self.unanswered)(format!("{server} closed the connection before its answer was whole: {error}")));
+                return Err((self.unanswered)(format!(
+                    "{server} closed the connection before its answer was whole: {error}"
+                )));
             }
             Err(_) => {
                 let seconds = SILENCE.as_secs();
@@ -195,7 +205,8 @@ impl Conversation<'_> {
 
 /// Writes a message with its length before it.
 pub async fn send(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
-    let length = u16::try_from(bytes.len()).map_err(|_| std::io::Error::other("the message is longer than 65535 bytes"))?;
+    let length =
+        u16::try_from(bytes.len()).map_err(|_| std::io::Error::other("the message is longer than 65535 bytes"))?;
     let mut framed = Vec::with_capacity(bytes.len() + 2);
     framed.extend_from_slice(&length.to_be_bytes());
     framed.extend_from_slice(bytes);

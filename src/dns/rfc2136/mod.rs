@@ -19,11 +19,11 @@ pub(super) use exchange::{MAX_DATAGRAM, receive, send};
 use super::{Existing, Listing, Owner, Provider, ProviderError, RecordName, RecordSet};
 use crate::model::Hostname;
 use copy::Copy;
-use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use futures::{FutureExt as _, TryFutureExt as _};
 use hickory_proto::op::{Message, ResponseCode};
 use hickory_proto::rr::Name;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 use transfer::Transfer;
 use update::Update;
@@ -34,12 +34,14 @@ pub struct Rfc2136 {
     server: Server,
     /// What each zone held when it was listed last.
     copies: Mutex<HashMap<Hostname, Copy>>,
+    /// Zones that were listed and not tidied since.
+    untidied: Mutex<HashSet<Hostname>>,
 }
 
 impl Rfc2136 {
     /// The provider for the zones of `server`.
     pub fn new(server: Server) -> Self {
-        Self { server, copies: Mutex::default() }
+        Self { server, copies: Mutex::default(), untidied: Mutex::default() }
     }
 
     async fn list_zone(&self, zone: &Hostname) -> Result<Listing, ProviderError> {
@@ -63,6 +65,7 @@ impl Rfc2136 {
         };
         let listing = copy.listing(zone);
         self.copies.lock().unwrap_or_else(PoisonError::into_inner).insert(zone.clone(), copy);
+        self.untidied.lock().unwrap_or_else(PoisonError::into_inner).insert(zone.clone());
         Ok(listing)
     }
 
@@ -125,7 +128,9 @@ impl Rfc2136 {
             // Its record was removed by somebody else; the mark says that the place is ours.
             Some(Some(marked)) if marked == *owner => update.has_mark(set, owner)?,
             Some(_) => {
-                return Err(ProviderError::NotOurs(format!("{set}: the name has a mark that is not of the owner {owner}")));
+                return Err(ProviderError::NotOurs(format!(
+                    "{set}: the name has a mark that is not of the owner {owner}"
+                )));
             }
         }
         update.put(set)?;
@@ -167,6 +172,9 @@ impl Rfc2136 {
     }
 
     async fn tidy_zone(&self, zone: &Hostname, owner: &Owner) -> Result<usize, ProviderError> {
+        if !self.untidied.lock().unwrap_or_else(PoisonError::into_inner).remove(zone) {
+            return Ok(0);
+        }
         let orphans = {
             let copies = self.copies.lock().unwrap_or_else(PoisonError::into_inner);
             copies.get(zone).map(|copy| copy.orphans(zone, owner)).unwrap_or_default()
@@ -174,7 +182,11 @@ impl Rfc2136 {
         for (name, kind) in &orphans {
             let mut update = Update::of(zone)?;
             update.forget_mark(name, *kind, owner)?;
-            self.carry_out(zone, &format!("the mark of {name} {kind} cannot be removed"), update).await?;
+            match self.carry_out(zone, &format!("the mark of {name} {kind} cannot be removed"), update).await {
+                // It has its record again, or is gone.
+                Ok(()) | Err(ProviderError::Precondition(_)) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(orphans.len())
     }
@@ -215,8 +227,9 @@ impl Provider for Rfc2136 {
         zone: &'p Hostname,
         set: &'p RecordSet,
         owner: &'p Owner,
-    ) -> BoxFuture<'p, Result<(), ProviderError>> {
-        self.create_set(zone, set, owner).boxed()
+    ) -> BoxFuture<'p, Result<String, ProviderError>> {
+        // The records themselves are what is compared.
+        self.create_set(zone, set, owner).map_ok(|()| String::new()).boxed()
     }
 
     fn update<'p>(
@@ -225,8 +238,8 @@ impl Provider for Rfc2136 {
         before: &'p Existing,
         after: &'p RecordSet,
         owner: &'p Owner,
-    ) -> BoxFuture<'p, Result<(), ProviderError>> {
-        self.update_set(zone, before, after, owner).boxed()
+    ) -> BoxFuture<'p, Result<String, ProviderError>> {
+        self.update_set(zone, before, after, owner).map_ok(|()| String::new()).boxed()
     }
 
     fn delete<'p>(

@@ -31,7 +31,9 @@ pub(super) enum Transfer {
 pub(super) async fn whole(server: &Server, zone: &Name) -> Result<Vec<Record>, ProviderError> {
     match run(server, zone, None).await? {
         Transfer::Whole(records) => Ok(records),
-        Transfer::Same | Transfer::Older | Transfer::Steps(_) => Err(broken(server, zone, "it answers AXFR with something else")),
+        Transfer::Same | Transfer::Older | Transfer::Steps(_) => {
+            Err(broken(server, zone, "it answers AXFR with something else"))
+        }
     }
 }
 

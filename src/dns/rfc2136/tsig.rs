@@ -45,9 +45,10 @@ impl FromStr for Algorithm {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let known = [Self::Sha256, Self::Sha512];
-        known.into_iter().find(|algorithm| algorithm.as_str() == text).ok_or_else(|| {
-            format!("{} is not an algorithm of keys; hmac-sha256 and hmac-sha512 are", shown(text))
-        })
+        known
+            .into_iter()
+            .find(|algorithm| algorithm.as_str() == text)
+            .ok_or_else(|| format!("{} is not an algorithm of keys; hmac-sha256 and hmac-sha512 are", shown(text)))
     }
 }
 
@@ -94,7 +95,8 @@ impl Key {
     /// The key `name` with this secret.
     pub fn new(name: &str, algorithm: Algorithm, secret: Vec<u8>) -> Result<Self, KeyError> {
         let wrong = || KeyError::Name(name.to_owned());
-        let wire = Name::from_ascii(name.to_ascii_lowercase()).ok().filter(|wire| !wire.is_root()).ok_or_else(wrong)?;
+        let wire =
+            Name::from_ascii(name.to_ascii_lowercase()).ok().filter(|wire| wire.num_labels() > 0).ok_or_else(wrong)?;
         let digest = match algorithm {
             Algorithm::Sha256 => TsigAlgorithm::HmacSha256,
             Algorithm::Sha512 => TsigAlgorithm::HmacSha512,

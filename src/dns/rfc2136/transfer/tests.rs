@@ -47,18 +47,8 @@ fn a_whole_zone_ends_with_its_soa_again() {
 
 #[test]
 fn steps_lead_from_the_known_state_to_the_newest() {
-    let history = [
-        soa(3),
-        soa(1),
-        a("a.x.", 1),
-        soa(2),
-        a("b.x.", 2),
-        soa(2),
-        a("b.x.", 2),
-        soa(3),
-        a("c.x.", 3),
-        soa(3),
-    ];
+    let history =
+        [soa(3), soa(1), a("a.x.", 1), soa(2), a("b.x.", 2), soa(2), a("b.x.", 2), soa(3), a("c.x.", 3), soa(3)];
     let Ok(Transfer::Steps(steps)) = read(Some(1), &history) else { panic!("steps") };
     let (mut copy, outside) = Copy::whole(&name("x."), vec![soa(1), a("a.x.", 1), a("elsewhere.", 9)]).unwrap();
     assert_eq!(outside, 1);

@@ -37,8 +37,7 @@ impl Peer {
             self.unsigned.extend_from_slice(&plain);
             return plain;
         }
-        let stub =
-            TSIG::new(self.signer.algorithm().clone(), time, FUDGE_SECONDS, Vec::new(), id, None, Vec::new());
+        let stub = TSIG::new(self.signer.algorithm().clone(), time, FUDGE_SECONDS, Vec::new(), id, None, Vec::new());
         let mut digested = (self.previous.len() as u16).to_be_bytes().to_vec();
         digested.extend_from_slice(&self.previous);
         digested.extend_from_slice(&self.unsigned);
@@ -55,7 +54,8 @@ impl Peer {
         self.previous.clone_from(&mac);
         self.unsigned.clear();
         self.is_first = false;
-        let record = hickory_proto::rr::rdata::tsig::make_tsig_record(self.signer.signer_name().clone(), stub.set_mac(mac));
+        let record =
+            hickory_proto::rr::rdata::tsig::make_tsig_record(self.signer.signer_name().clone(), stub.set_mac(mac));
         message.set_signature(Box::new(record));
         message.to_vec().unwrap()
     }
@@ -110,10 +110,7 @@ fn an_answer_of_another_hour_is_not_believed() {
     let (mut proof, mut peer) = begin(&key);
     let id = proof.id;
     let late = NOW + 301;
-    assert_eq!(
-        proof.take(&peer.answer(id, true, late)).unwrap_err(),
-        Doubt::Clocks { ours: NOW, theirs: Some(late) }
-    );
+    assert_eq!(proof.take(&peer.answer(id, true, late)).unwrap_err(), Doubt::Clocks { ours: NOW, theirs: Some(late) });
 }
 
 #[test]
