@@ -57,6 +57,7 @@ async fn measure(size: usize) {
             locality: doorstep::routing::Locality::default(),
             routes: None,
             certificates: CertificateConfig::default(),
+            uses: None,
             last_good: None,
         },
         table.clone(),

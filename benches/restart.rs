@@ -85,6 +85,7 @@ fn start(client: Client, file: &Path) -> (Discovery, Arc<Table>, CancellationTok
         locality: Locality::default(),
         routes: None,
         certificates: CertificateConfig::default(),
+        uses: None,
         last_good: Some(LastGoodConfig { path: file.to_owned(), cluster: "bench".to_owned() }),
     };
     (discovery::start(config, table.clone(), &end), table, end)

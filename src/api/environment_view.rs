@@ -158,8 +158,7 @@ mod tests {
     use crate::resources::{EnvironmentSpec, set_condition};
 
     fn environment(generation: i64, observed: i64) -> Environment {
-        let spec =
-            EnvironmentSpec { user: "haimaz".into(), class: "integration".into(), parameters: BTreeMap::default() };
+        let spec = EnvironmentSpec { user: "haimaz".into(), class: "integration".into(), ..EnvironmentSpec::default() };
         let mut object = Environment::new("haimaz-integration", spec);
         object.metadata.generation = Some(generation);
         let status = object.status.get_or_insert_default();

@@ -142,7 +142,7 @@ async fn store(
 fn fresh(key: &EnvironmentKey, parameters: &BTreeMap<String, String>) -> Environment {
     let (user, class) = (key.user.to_string(), key.class.to_string());
     let labels = BTreeMap::from([(USER.to_owned(), user.clone()), (CLASS.to_owned(), class.clone())]);
-    let spec = EnvironmentSpec { user, class, parameters: parameters.clone() };
+    let spec = EnvironmentSpec { user, class, parameters: parameters.clone(), ..EnvironmentSpec::default() };
     let mut object = Environment::new(&key.object_name(), spec);
     object.metadata.labels = Some(labels);
     object

@@ -1,9 +1,10 @@
 //! The gateway's part that `up` and `gateway` share: discovery, certificates, and the proxy.
 
 use super::zones;
-use crate::discovery::{self, Discovery, DiscoveryConfig, Kinds};
+use crate::discovery::{self, Discovery, DiscoveryConfig, Kinds, UseConfig};
+use crate::model::Clock;
 use crate::proxy::{self, Addresses, Bound, GatewayConfig, Running};
-use crate::routing::Table;
+use crate::routing::{Table, Uses};
 use crate::telemetry::access_log::{AccessLog, Sink};
 use crate::telemetry::health::{Readiness, Report};
 use crate::tls::{self, Authority, Certificates};
@@ -19,6 +20,8 @@ pub(super) struct BoundDataPlane {
     authority: Arc<Authority>,
     certificates: Arc<Certificates>,
     table: Arc<Table>,
+    uses: Arc<Uses>,
+    clock: Clock,
 }
 
 /// The gateway at work.
@@ -45,13 +48,31 @@ pub(super) fn readiness(table: Arc<Table>, kinds: Kinds) -> Readiness {
 }
 
 /// Binds the sockets, so that a port in use is told before anything was begun.
-pub(super) fn bind(config: GatewayConfig, authority: Arc<Authority>, log: Sink) -> Result<BoundDataPlane> {
+pub(super) fn bind(
+    config: GatewayConfig,
+    authority: Arc<Authority>,
+    log: Sink,
+    clock: Clock,
+) -> Result<BoundDataPlane> {
     let table = Arc::new(Table::default());
     let certificates = Arc::new(Certificates::default());
     let server = tls::server_config(certificates.clone(), &[b"h2", b"http/1.1"]).context("TLS cannot be set up")?;
     let log = AccessLog::new(log).context("the access log cannot be written")?;
+    let uses = config.uses.clone();
     let bound = proxy::bind(config, table.clone(), Some(server), log)?;
-    Ok(BoundDataPlane { bound, authority, certificates, table })
+    Ok(BoundDataPlane { bound, authority, certificates, table, uses, clock })
+}
+
+/// How often the use of environments is noted in the cluster.
+const NOTED_EVERY: Duration = Duration::from_secs(60);
+
+/// The marks of use of this gateway, under a name that no other one has.
+fn marks(uses: Arc<Uses>, clock: Clock) -> UseConfig {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default().to_ascii_lowercase();
+    let plain: String = host.trim().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
+    let plain = plain.trim_matches('-');
+    let gateway = format!("{}-{:08x}", if plain.is_empty() { "gateway" } else { plain }, fastrand::u32(..));
+    UseConfig { uses, clock, every: NOTED_EVERY, gateway }
 }
 
 impl BoundDataPlane {
@@ -63,6 +84,7 @@ impl BoundDataPlane {
     /// Starts discovery and the workers. A request that comes before the first complete table is told so.
     pub(super) fn start(self, mut config: DiscoveryConfig) -> DataPlane {
         config.certificates.store = self.certificates.clone();
+        config.uses = Some(marks(self.uses, self.clock));
         let end = CancellationToken::new();
         let discovery = discovery::start(config, self.table.clone(), &end);
         let follow = zones::follow(self.authority, self.certificates.clone(), self.table.clone(), discovery.changes());

@@ -7,7 +7,7 @@ pub use crate::cluster::ClusterAccess;
 use crate::cluster::rights::{Role, Scope};
 pub use crate::discovery::{CertificateConfig, SecretKey};
 use crate::discovery::{DiscoveryConfig, EndpointPolicy, LastGoodConfig, Namespaces};
-use crate::model::Hostname;
+use crate::model::{Clock, Hostname};
 use crate::proxy::GatewayConfig;
 use crate::routing::Locality;
 use crate::telemetry::access_log::Sink;
@@ -113,6 +113,7 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
         },
         authority,
         options.access_log,
+        Clock::system(),
     )?;
     let listener = control_plane::bind(options.admin, "--admin").await?;
     let admin = listener.local_addr().context("the admin pages have no address")?;
@@ -134,6 +135,7 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
         locality: options.locality,
         routes: options.routes,
         certificates: options.certificates,
+        uses: None,
         last_good: options.last_good.zip(cluster).map(|(path, cluster)| LastGoodConfig { path, cluster }),
     });
     super::write_addresses(

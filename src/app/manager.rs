@@ -129,6 +129,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
             locality: crate::routing::Locality::default(),
             routes: options.routes,
             certificates: options.certificates,
+            uses: None,
             last_good: None,
         },
         table.clone(),

@@ -8,7 +8,7 @@ use crate::discovery::{CertificateConfig, DiscoveryConfig, EndpointPolicy, Names
 use crate::embedded::api::{ApiConfig, ApiServer};
 use crate::embedded::controllers;
 use crate::embedded::node::{self, AddressPool, BackoffConfig, Node, NodeConfig};
-use crate::model::Hostname;
+use crate::model::{Clock, Hostname};
 use crate::operator::{self, PublicUrl, Workload};
 use crate::proxy::GatewayConfig;
 use crate::telemetry::access_log::Sink;
@@ -47,6 +47,10 @@ pub struct UpOptions {
     pub routes: Option<PathBuf>,
     /// Where the access log goes; the file `access.log` of the data folder when not given.
     pub access_log: Option<Sink>,
+    /// What time it is for the life of environments.
+    pub clock: Clock,
+    /// The program of which pods' processes are children; this one, if it is not given.
+    pub executable: Option<PathBuf>,
 }
 
 /// The addresses of a running one; ports that were 0 are read back.
@@ -106,11 +110,12 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         GatewayConfig { http: Some(options.http), https: Some(options.https), ..GatewayConfig::default() },
         authority.clone(),
         log,
+        options.clock.clone(),
     )?;
     let api = control_plane::bind(options.api, "--api").await?;
     let cluster = open_cluster(&path, options.kube, &authority).await?;
     let client = cluster.client();
-    let (node, controllers, controllers_end) = start_cluster(&cluster, &path).await?;
+    let (node, controllers, controllers_end) = start_cluster(&cluster, &path, options.executable).await?;
     // An earlier run that was killed still calls its environments ready. Nobody is to read that: the ports come after.
     operator::take_back_ready(client.clone()).await.context("the environments' statuses cannot be written")?;
     cluster.serve();
@@ -134,6 +139,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         // Whoever reaches this cluster owns it.
         certificates: CertificateConfig { namespace: Some(NAMESPACE.to_owned()), ..CertificateConfig::default() },
         last_good: None,
+        uses: None,
     });
     let config = ControlPlaneConfig {
         client,
@@ -164,11 +170,19 @@ async fn open_cluster(folder: &Path, listen: SocketAddr, authority: &Authority) 
     Ok(ApiServer::open(config, authority).await?)
 }
 
-async fn start_cluster(cluster: &ApiServer, folder: &Path) -> Result<(Arc<Node>, JoinHandle<()>, CancellationToken)> {
+async fn start_cluster(
+    cluster: &ApiServer,
+    folder: &Path,
+    executable: Option<PathBuf>,
+) -> Result<(Arc<Node>, JoinHandle<()>, CancellationToken)> {
+    let executable = match executable {
+        Some(executable) => executable,
+        None => std::env::current_exe().context("this program's own file cannot be found")?,
+    };
     let config = NodeConfig {
         name: "local".to_owned(),
         data_dir: folder.to_owned(),
-        executable: std::env::current_exe().context("this program's own file cannot be found")?,
+        executable,
         addresses: AddressPool::default(),
         backoff: BackoffConfig::default(),
         port: None,

@@ -3,7 +3,7 @@
 use super::exit::Failure;
 use super::globals::Globals;
 use crate::app::up::{Addresses, Up, UpOptions};
-use crate::model::Hostname;
+use crate::model::{Clock, Hostname};
 use crate::telemetry::access_log::Sink;
 use clap::Args;
 use std::net::SocketAddr;
@@ -37,7 +37,18 @@ pub(super) struct Arguments {
 pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
     let Arguments { http, https, api, kube, domain, routes, access_log } = arguments.clone();
     let access_log = access_log.as_deref().map(sink);
-    let options = UpOptions { data: globals.data()?, http, https, api, kube, domain, routes, access_log };
+    let options = UpOptions {
+        data: globals.data()?,
+        http,
+        https,
+        api,
+        kube,
+        domain,
+        routes,
+        access_log,
+        clock: Clock::system(),
+        executable: None,
+    };
     Ok(crate::app::up::run(options, greet)?)
 }
 

@@ -13,22 +13,20 @@ pub(super) fn key(environment: &Environment) -> Option<EnvironmentKey> {
 /// What is known about an environment.
 pub(super) fn translate(environment: &Environment) -> Option<EnvironmentNote> {
     let key = key(environment)?;
+    let note = |ready, reason: &str, message: &str| EnvironmentNote {
+        key,
+        ready,
+        reason: reason.into(),
+        message: message.into(),
+        wakes: environment.status.iter().filter_map(|status| status.life.as_ref()).any(|life| life.wakes_on_request),
+    };
+    if environment.metadata.deletion_timestamp.is_some() {
+        return Some(note(false, EnvironmentNote::DELETING, "the environment is being deleted"));
+    }
     let conditions = environment.status.iter().flat_map(|status| &status.conditions);
     let ready = conditions.into_iter().find(|condition| condition.type_ == ConditionType::Ready.as_str());
-    if environment.metadata.deletion_timestamp.is_some() {
-        let message = "the environment is being deleted".into();
-        return Some(EnvironmentNote { key, ready: false, reason: "Deleting".into(), message });
-    }
     Some(match ready {
-        Some(condition) => EnvironmentNote {
-            key,
-            ready: condition.status == "True",
-            reason: condition.reason.as_str().into(),
-            message: condition.message.as_str().into(),
-        },
-        None => {
-            let message = "the environment was asked for and is being created".into();
-            EnvironmentNote { key, ready: false, reason: "Creating".into(), message }
-        }
+        Some(condition) => note(condition.status == "True", &condition.reason, &condition.message),
+        None => note(false, "Creating", "the environment was asked for and is being created"),
     })
 }

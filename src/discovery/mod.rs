@@ -21,6 +21,7 @@ mod services;
 mod slim;
 mod start;
 mod status;
+mod uses;
 mod watches;
 mod writer;
 
@@ -30,6 +31,7 @@ pub use file::watch_file;
 pub use last_good::LastGoodConfig;
 pub use start::Discovery;
 pub use status::{Failing, KindStatus, Kinds, Origin};
+pub use uses::UseConfig;
 
 use crate::model::Hostname;
 use crate::routing::{Locality, Table};
@@ -65,6 +67,8 @@ pub struct DiscoveryConfig {
     pub certificates: CertificateConfig,
     /// Where the last good table is kept, if it is.
     pub last_good: Option<LastGoodConfig>,
+    /// How the use of environments is noted in the cluster, if it is.
+    pub uses: Option<UseConfig>,
 }
 
 /// Starts the watches and the writer; they end with `shutdown`.

@@ -1,7 +1,7 @@
 //! What is taken off an object before anything else is done with it: all that no translation reads.
 
 use super::secrets;
-use crate::resources::{ConditionType, Environment, EnvironmentClass};
+use crate::resources::{ConditionType, Environment, EnvironmentClass, EnvironmentClassStatus, EnvironmentLife};
 use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::{Ingress, IngressClass};
@@ -73,19 +73,22 @@ pub(super) fn secret(secret: &mut Secret) {
     }
 }
 
-/// A class is checked as a whole, so its whole specification stays.
+/// A class is checked as a whole, so its whole specification stays. Of its status, the environments that have expired do.
 pub(super) fn class(class: &mut EnvironmentClass) {
-    class.status = None;
+    let expired = class.status.take().map(|status| status.expired).filter(|expired| !expired.is_empty());
+    class.status = expired.map(|expired| EnvironmentClassStatus { expired, ..Default::default() });
 }
 
-/// The condition `Ready` tells why a host may not answer.
+/// The condition `Ready` tells why a host may not answer, and its life whether a request wakes it.
 pub(super) fn environment(environment: &mut Environment) {
     environment.spec.parameters.clear();
     if let Some(status) = environment.status.take() {
         let ready = |condition: &_| is_ready(condition);
         let mut conditions = status.conditions;
         conditions.retain(ready);
-        environment.status = Some(crate::resources::EnvironmentStatus { conditions, ..Default::default() });
+        let life = status.life.filter(|life| life.wakes_on_request);
+        let life = life.map(|_| EnvironmentLife { wakes_on_request: true, ..Default::default() });
+        environment.status = Some(crate::resources::EnvironmentStatus { conditions, life, ..Default::default() });
     }
 }
 

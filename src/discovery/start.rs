@@ -58,6 +58,9 @@ pub(super) fn start(config: DiscoveryConfig, table: Arc<Table>, shutdown: &Cance
     let spawn = Spawner(shutdown.clone());
     let last_good = last_good(&config);
     if let Some(client) = config.client {
+        if let Some(uses) = config.uses {
+            spawn.spawn(super::uses::keep(client.clone(), uses, table.clone()));
+        }
         let notes = last_good.clone().map(|last_good| {
             let (notes, receiver) = mpsc::unbounded_channel();
             spawn.spawn(last_good::keep(last_good, watched, kinds.clone(), receiver));

@@ -210,19 +210,28 @@ impl Writer {
             }
             Event::InitDone => {
                 let kept = std::mem::take(&mut self.lists.classes);
-                self.classes.retain(|name, _| kept.contains(name));
+                let gone: Vec<String> = self.classes.keys().filter(|name| !kept.contains(*name)).cloned().collect();
+                gone.iter().for_each(|name| self.forget_class(name));
                 self.missing.remove(&SourceKind::Class);
             }
             Event::Apply(class) => self.keep_class(name(&class), &class),
-            Event::Delete(class) => {
-                self.classes.remove(&name(&class));
-            }
+            Event::Delete(class) => self.forget_class(&name(&class)),
         }
         self.routes.set_classes(self.classes.values().cloned());
         self.certificates.hosts_changed();
     }
 
+    fn forget_class(&mut self, name: &str) {
+        self.classes.remove(name);
+        if let Ok(name) = name.parse() {
+            self.routes.set_expired(&name, Vec::new());
+        }
+    }
+
     fn keep_class(&mut self, name: String, class: &EnvironmentClass) {
+        if let Ok(name) = name.parse() {
+            self.routes.set_expired(&name, classes::expired(&name, class));
+        }
         match classes::translate(class) {
             Some(hosts) => self.classes.insert(name, hosts),
             None => self.classes.remove(&name),

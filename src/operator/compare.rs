@@ -1,5 +1,6 @@
 //! Whether an object in the cluster still is as we rendered it.
 
+use crate::model::milli;
 use serde_json::Value;
 
 /// The path of the first field in `desired` that `live` has otherwise or not at all. What `live` has beyond that is
@@ -33,7 +34,7 @@ fn differs(desired: &Value, live: &Value, path: &mut Vec<String>) -> bool {
         // The typed live object leaves an empty text out, where it is the default.
         (Value::String(text), Value::Null) => !text.is_empty(),
         (Value::String(wanted), Value::String(there)) if is_quantity(path) => {
-            wanted != there && quantity(wanted).is_none_or(|wanted| quantity(there) != Some(wanted))
+            wanted != there && milli(wanted).is_none_or(|wanted| milli(there) != Some(wanted))
         }
         _ => desired != live,
     }
@@ -49,29 +50,6 @@ fn merge_key(items: &[Value]) -> Option<&'static str> {
 /// Quantities are rewritten by the API server: `1000m` becomes `1`.
 fn is_quantity(path: &[String]) -> bool {
     path.iter().rev().nth(1).is_some_and(|parent| parent == "requests" || parent == "limits")
-}
-
-/// A quantity in thousandths. `None` for what is none, or is written with an exponent.
-fn quantity(text: &str) -> Option<i128> {
-    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
-    let (number, suffix) = text.split_at(end);
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let fraction: i128 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
-    let milli = whole.parse::<i128>().ok()?.checked_mul(1000)?.checked_add(fraction)?;
-    let factor: i128 = match suffix {
-        "" => 1,
-        "m" => return Some(milli / 1000),
-        "k" => 1000,
-        "M" => 1000_i128.pow(2),
-        "G" => 1000_i128.pow(3),
-        "T" => 1000_i128.pow(4),
-        "Ki" => 1024,
-        "Mi" => 1024_i128.pow(2),
-        "Gi" => 1024_i128.pow(3),
-        "Ti" => 1024_i128.pow(4),
-        _ => return None,
-    };
-    milli.checked_mul(factor)
 }
 
 #[cfg(test)]

@@ -47,6 +47,8 @@ pub fn status(environment: &Environment, decision: &Decision, figures: Figures) 
         revision: figures.revision,
         replicas: figures.replicas,
         ready_replicas: figures.ready_replicas,
+        life: environment.status.as_ref().and_then(|status| status.life.clone()),
+        rollout: environment.status.as_ref().and_then(|status| status.rollout.clone()),
     }
 }
 

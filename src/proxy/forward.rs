@@ -11,7 +11,8 @@ use super::respond;
 use super::send::send;
 use super::upgrade;
 use super::worker::Worker;
-use crate::routing::{Match, Rule};
+use crate::model::EnvironmentKey;
+use crate::routing::{EnvironmentNote, Match, Rule, Snapshot};
 use http::{Method, Request, Response, StatusCode, Uri, Version, request::Parts};
 use hyper::body::Incoming;
 use std::convert::Infallible;
@@ -77,11 +78,24 @@ fn route(client: &Client, parts: &Parts, host: &str) -> Result<Arc<Rule>, Refusa
         Match::NoRule | Match::NoHost | Match::Personal(..) if !table.is_complete() => Err(Refusal::GatewayStarting),
         Match::NoRule => Err(Refusal::NoRule),
         Match::NoHost => Err(Refusal::NoRoute),
-        Match::Personal(key, None) => Err(Refusal::NoEnvironment { key }),
-        Match::Personal(key, Some(note)) => {
-            Err(Refusal::NotReady { key, reason: note.reason.clone(), message: note.message.clone() })
-        }
+        Match::Personal(key, None) => Err(expired(&table, &key).unwrap_or(Refusal::NoEnvironment { key })),
+        Match::Personal(key, Some(note)) => Err(expired(&table, &key).unwrap_or_else(|| state(note))),
     }
+}
+
+/// Why an environment that exists does not answer.
+fn state(note: &EnvironmentNote) -> Refusal {
+    let (key, message) = (note.key.clone(), note.message.clone());
+    match note.is_asleep() {
+        true => Refusal::Asleep { key, message, wakes: note.wakes },
+        false => Refusal::NotReady { key, reason: note.reason.clone(), message },
+    }
+}
+
+/// That the environment has expired, if it has.
+fn expired(table: &Snapshot, key: &EnvironmentKey) -> Option<Refusal> {
+    let note = table.expired(key)?;
+    Some(Refusal::Expired { key: key.clone(), at: note.at.clone(), message: note.message.clone() })
 }
 
 /// Tells more of a failure, where the table knows why the environment does not answer.
@@ -94,10 +108,9 @@ pub(super) fn explain(worker: &Worker, rule: &Rule, refusal: Refusal) -> Refusal
         return Refusal::BackendNotFound;
     }
     let Some(key) = rule.environment.as_ref().filter(|_| about_endpoints) else { return refusal };
-    match worker.table.load().environment(key) {
-        Some(note) if !note.ready => {
-            Refusal::NotReady { key: key.clone(), reason: note.reason.clone(), message: note.message.clone() }
-        }
+    let table = worker.table.load();
+    match table.environment(key) {
+        Some(note) if !note.ready => expired(&table, key).unwrap_or_else(|| state(note)),
         Some(_) | None => refusal,
     }
 }

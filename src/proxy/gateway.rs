@@ -3,7 +3,7 @@
 use super::limits::Limits;
 use super::listener::{self, Sockets};
 use super::worker::{self, Settings};
-use crate::routing::Table;
+use crate::routing::{Table, Uses};
 use crate::telemetry::access_log::AccessLog;
 use std::io;
 use std::net::SocketAddr;
@@ -25,6 +25,8 @@ pub struct GatewayConfig {
     pub share_port: bool,
     /// Bounds.
     pub limits: Limits,
+    /// Where the workers tell which environments are used.
+    pub uses: Arc<Uses>,
 }
 
 /// The addresses that are bound; port 0 is read back.
@@ -99,7 +101,8 @@ pub fn bind(
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let workers = if config.workers == 0 { cores() } else { config.workers };
     let (addresses, sockets) = listener::bind(config.http, config.https, workers, config.share_port)?;
-    let settings = Settings { workers, limits: config.limits, table, tls: tls.map(with_protocols), log };
+    let tls = tls.map(with_protocols);
+    let settings = Settings { workers, limits: config.limits, uses: config.uses, table, tls, log };
     Ok(Bound { addresses, sockets, settings })
 }
 

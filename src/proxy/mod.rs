@@ -21,6 +21,7 @@ mod respond;
 mod send;
 mod unread;
 mod upgrade;
+mod uses;
 mod waiting;
 mod worker;
 

@@ -1,6 +1,6 @@
 //! The state page: why a host does not answer, for a person. One file, no script, nothing loaded from elsewhere.
 
-use super::refusal::{Refusal, deploy};
+use super::refusal::{Refusal, deploy, wake};
 use base64::Engine;
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
@@ -67,6 +67,24 @@ fn explanation(refusal: &Refusal, detail: &str) -> String {
              Deploy it with this command and what parameters the class wants:</p><pre><code>{}</code></pre>",
             escape(key.user.as_str()),
             escape(key.class.as_str()),
+            escape(&deploy(key)),
+        ),
+        Refusal::Asleep { key, message, wakes } => {
+            let how = match wakes {
+                true => "<p>Your request wakes it.</p>".to_owned(),
+                false => format!("<p>Wake it with this command:</p><pre><code>{}</code></pre>", escape(&wake(key))),
+            };
+            let said = escape(message);
+            format!("<p><span class=\"reason\">Asleep</span></p><p>{said}. Everything of it is kept.</p>{how}")
+        }
+        Refusal::Expired { key, at, message } => format!(
+            "<p><span class=\"reason\">Expired</span></p><p>The environment of the class <strong>{}</strong> of <strong>{}</strong> \
+             expired at {}: {}.</p><p>Get it back with this command and what parameters the class wants:</p>\
+             <pre><code>{}</code></pre>",
+            escape(key.class.as_str()),
+            escape(key.user.as_str()),
+            escape(at),
+            escape(message),
             escape(&deploy(key)),
         ),
         Refusal::NotReady { key, reason, message } => format!(

@@ -3,6 +3,7 @@
 use super::body::Progress;
 use super::connection::{Client, End};
 use super::refusal::{BadRequest, Refusal};
+use super::uses;
 use crate::routing::{Endpoint, Rule};
 use crate::telemetry::access_log::Entry;
 use http::{HeaderValue, Method, StatusCode, Uri, Version, header, request::Parts};
@@ -36,6 +37,8 @@ pub(super) struct Record {
     pub(super) bytes_out: u64,
     pub(super) connect: Option<Duration>,
     head: Option<Duration>,
+    /// Whether a pod of an environment answers, which is told to the worker's count of uses.
+    is_use: bool,
     /// How it ended, if not by a complete response. At first: the client went before there was one.
     pub(super) end: Option<&'static str>,
 }
@@ -65,6 +68,7 @@ impl Record {
             bytes_out: 0,
             connect: None,
             head: None,
+            is_use: false,
             end: Some("ClientAbort"),
         })
     }
@@ -81,6 +85,10 @@ impl Record {
     pub(super) fn answered(&mut self, status: StatusCode) {
         self.status = Some(status);
         self.head = Some(self.begun.elapsed());
+        if let Some(rule) = self.rule.as_ref().filter(|rule| rule.environment.is_some() && self.endpoint.is_some()) {
+            self.client.worker.own_uses.begin(rule);
+            self.is_use = true;
+        }
     }
 
     /// The gateway answers itself.
@@ -88,6 +96,9 @@ impl Record {
         self.status = Some(refusal.status());
         self.refusal = Some((refusal.code(), refusal.proxy_status()));
         self.environment = refusal.environment().map(ToString::to_string);
+        if let Refusal::Asleep { key, wakes: true, .. } = refusal {
+            uses::want(&self.client.worker.uses, self.rule.as_deref(), key);
+        }
         self.client.worker.metrics.refusal(refusal.code()).increment(1);
     }
 
@@ -139,6 +150,10 @@ impl Record {
         metrics.retries.increment(u64::from(self.retries));
         metrics.request_bytes.increment(self.bytes_in.get());
         metrics.response_bytes.increment(self.bytes_out);
+        if let Some(rule) = self.rule.as_ref().filter(|rule| rule.environment.is_some()) {
+            let is_error = self.status.is_some_and(|status| status.is_server_error());
+            self.client.worker.own_uses.end(rule, self.is_use, is_error);
+        }
     }
 }
 

@@ -26,6 +26,24 @@ pub enum Refusal {
         /// The message of its `Ready` condition.
         message: Box<str>,
     },
+    /// The environment sleeps: nothing of it runs, everything is kept.
+    Asleep {
+        /// Which one.
+        key: EnvironmentKey,
+        /// Since when and why, in a sentence.
+        message: Box<str>,
+        /// Whether this request wakes it.
+        wakes: bool,
+    },
+    /// The environment's lifetime has ended, and it is gone.
+    Expired {
+        /// Which one it was.
+        key: EnvironmentKey,
+        /// When (RFC 3339).
+        at: Box<str>,
+        /// Why, in a sentence.
+        message: Box<str>,
+    },
     /// The rule leads to no endpoint that may get requests.
     NoEndpoint,
     /// Every endpoint has as many requests as it may have, and too many wait for room already.
@@ -115,8 +133,10 @@ impl Refusal {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::NoRoute | Self::NoRule | Self::NoEnvironment { .. } => StatusCode::NOT_FOUND,
+            Self::Expired { .. } => StatusCode::GONE,
             Self::GatewayStarting
             | Self::NotReady { .. }
+            | Self::Asleep { .. }
             | Self::NoEndpoint
             | Self::Overloaded
             | Self::BackendNotFound
@@ -138,10 +158,12 @@ impl Refusal {
     /// The error type of RFC 9209, section 2.3.
     pub fn proxy_status(&self) -> &'static str {
         match self {
-            Self::NoRoute | Self::NoRule | Self::NoEnvironment { .. } => "destination_not_found",
-            Self::GatewayStarting | Self::NotReady { .. } | Self::NoEndpoint | Self::BackendNotFound => {
-                "destination_unavailable"
-            }
+            Self::NoRoute | Self::NoRule | Self::NoEnvironment { .. } | Self::Expired { .. } => "destination_not_found",
+            Self::GatewayStarting
+            | Self::NotReady { .. }
+            | Self::Asleep { .. }
+            | Self::NoEndpoint
+            | Self::BackendNotFound => "destination_unavailable",
             Self::Overloaded => "connection_limit_reached",
             Self::ConnectRefused => "connection_refused",
             Self::ForbiddenAddress => "destination_ip_prohibited",
@@ -168,6 +190,8 @@ impl Refusal {
             Self::NoRule => "NoRule",
             Self::NoEnvironment { .. } => "NoEnvironment",
             Self::NotReady { .. } => "NotReady",
+            Self::Asleep { .. } => "Asleep",
+            Self::Expired { .. } => "Expired",
             Self::NoEndpoint => "NoEndpoint",
             Self::Overloaded => "Overloaded",
             Self::BackendNotFound => "BackendNotFound",
@@ -197,6 +221,9 @@ impl Refusal {
             Self::NoRule => "No rule takes this request",
             Self::NoEnvironment { .. } => "This environment does not exist",
             Self::NotReady { .. } => "This environment is not ready",
+            Self::Asleep { wakes: true, .. } => "This environment is waking up",
+            Self::Asleep { wakes: false, .. } => "This environment is asleep",
+            Self::Expired { .. } => "This environment has expired",
             Self::NoEndpoint => "Nothing runs behind this host",
             Self::Overloaded => "The backend has too much to do",
             Self::BackendNotFound => "This host leads to a Service that is not there",
@@ -228,6 +255,15 @@ impl Refusal {
             }
             Self::NotReady { reason, message, .. } if message.is_empty() => format!("It is not ready: {reason}."),
             Self::NotReady { reason, message, .. } => format!("{reason}: {message}"),
+            Self::Asleep { message, wakes: true, .. } => format!("Asleep: {message}. This request wakes it."),
+            Self::Asleep { key, message, wakes: false } => format!("Asleep: {message}. Wake it with: {}", wake(key)),
+            Self::Expired { key, at, message } => {
+                format!(
+                    "The environment of {} expired at {at}: {message}. Deploy it again with: {}",
+                    key.user,
+                    deploy(key)
+                )
+            }
             Self::NoEndpoint => "The host is known, but no pod behind it is ready to take requests.".into(),
             Self::Overloaded => "Every pod has as many requests as it may have; try again in a moment.".into(),
             // Which one is for those who may ask `explain`: names of the cluster are not for everybody.
@@ -266,6 +302,8 @@ impl Refusal {
             | Self::NoRule
             | Self::NoEnvironment { .. }
             | Self::NotReady { .. }
+            | Self::Asleep { .. }
+            | Self::Expired { .. }
             | Self::NoEndpoint
             | Self::Overloaded
             | Self::BackendNotFound
@@ -298,6 +336,8 @@ impl Refusal {
             | Self::NoRule
             | Self::NoEnvironment { .. }
             | Self::NotReady { .. }
+            | Self::Asleep { .. }
+            | Self::Expired { .. }
             | Self::NoEndpoint
             | Self::Overloaded
             | Self::BackendNotFound
@@ -318,6 +358,7 @@ impl Refusal {
             Self::GatewayStarting
             | Self::NoEnvironment { .. }
             | Self::NotReady { .. }
+            | Self::Asleep { wakes: true, .. }
             | Self::NoEndpoint
             | Self::Overloaded
             | Self::BackendNotFound
@@ -325,7 +366,9 @@ impl Refusal {
             | Self::ConnectTimeout
             | Self::ConnectExhausted
             | Self::UpstreamReset { .. } => true,
-            Self::NoRoute
+            Self::Asleep { wakes: false, .. }
+            | Self::Expired { .. }
+            | Self::NoRoute
             | Self::NoRule
             | Self::ForbiddenAddress
             | Self::ResponseHeadTimeout
@@ -345,6 +388,8 @@ impl Refusal {
     pub fn retry_after(&self) -> Option<u32> {
         match self {
             Self::GatewayStarting => Some(1),
+            // Somebody has to do something first.
+            Self::Asleep { wakes: false, .. } => None,
             refusal => (refusal.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(2),
         }
     }
@@ -357,7 +402,10 @@ impl Refusal {
     /// The environment it is about.
     pub fn environment(&self) -> Option<&EnvironmentKey> {
         match self {
-            Self::NoEnvironment { key } | Self::NotReady { key, .. } => Some(key),
+            Self::NoEnvironment { key }
+            | Self::NotReady { key, .. }
+            | Self::Asleep { key, .. }
+            | Self::Expired { key, .. } => Some(key),
             _ => None,
         }
     }
@@ -366,6 +414,11 @@ impl Refusal {
 /// The command that makes the environment.
 pub fn deploy(key: &EnvironmentKey) -> String {
     format!("doorstep env deploy {} --user {}", key.class, key.user)
+}
+
+/// The command that wakes the environment.
+pub fn wake(key: &EnvironmentKey) -> String {
+    format!("doorstep env wake {} --user {}", key.class, key.user)
 }
 
 impl BadRequest {

@@ -2,6 +2,7 @@
 //! request that need not wait.
 
 use super::refusal::Refusal;
+use super::uses;
 use super::worker::Worker;
 use crate::routing::{Cluster, Endpoint, RetryGuard, Rule, Ticket, WaitQueue};
 use crate::telemetry::metrics::{Waiting, WaitsFor};
@@ -26,7 +27,14 @@ pub(super) fn bound(worker: &Worker, rule: &Rule, cluster: &Arc<Cluster>, has_co
     let Some(key) = &rule.environment else { return bound };
     match worker.table.load().environment(key) {
         Some(note) if !note.may_come_up() => Duration::ZERO,
-        Some(_) | None => bound,
+        Some(note) => {
+            // Told before it waits: it waits for just that.
+            if note.is_asleep() {
+                uses::want(&worker.uses, Some(rule), key);
+            }
+            bound
+        }
+        None => bound,
     }
 }
 

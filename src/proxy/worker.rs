@@ -4,7 +4,8 @@ use super::body::RequestBody;
 use super::connection;
 use super::limits::Limits;
 use super::listener::{self, Sockets};
-use crate::routing::Table;
+use super::uses::OwnUses;
+use crate::routing::{Table, Uses};
 use crate::telemetry::access_log::{AccessLog, Writer};
 use crate::telemetry::metrics::ProxyMetrics;
 use crate::upstream::{Balancer, PoolSettings, Pools};
@@ -23,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 pub(super) struct Settings {
     pub(super) workers: usize,
     pub(super) limits: Limits,
+    pub(super) uses: Arc<Uses>,
     pub(super) table: Arc<Table>,
     pub(super) tls: Option<Arc<rustls::ServerConfig>>,
     pub(super) log: Arc<AccessLog>,
@@ -36,6 +38,9 @@ pub(super) struct Worker {
     pub(super) balancer: Balancer,
     pub(super) log: RefCell<Writer>,
     pub(super) metrics: ProxyMetrics,
+    /// What it saw of the use of environments, and where it hands that over.
+    pub(super) own_uses: OwnUses,
+    pub(super) uses: Arc<Uses>,
     /// Clocks of connections count from here.
     pub(super) epoch: Instant,
     pub(super) stopping: watch::Receiver<Option<Duration>>,
@@ -87,6 +92,7 @@ async fn serve(worker: &Rc<Worker>, sockets: Sockets, tls: Option<Arc<rustls::Se
         tracing::warn!(connections = worker.connections.get(), "connections were closed as the grace was over");
     }
     upkeep.abort();
+    worker.own_uses.hand_over(&worker.uses);
     worker.log.borrow_mut().flush();
 }
 
@@ -118,6 +124,7 @@ async fn upkeep(worker: Rc<Worker>) {
         worker.metrics.access_log_dropped(worker.log.borrow().dropped());
         if round % 5 == 0 {
             worker.pools.sweep();
+            worker.own_uses.hand_over(&worker.uses);
         }
     }
 }
@@ -141,6 +148,8 @@ impl Worker {
             pools,
             log: RefCell::new(settings.log.writer()),
             metrics: ProxyMetrics::new(),
+            own_uses: OwnUses::default(),
+            uses: settings.uses.clone(),
             epoch: Instant::now(),
             stopping,
             connections: Cell::new(0),

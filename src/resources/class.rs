@@ -1,7 +1,8 @@
 //! `EnvironmentClass`: what environments of a class look like. Wire form, and its checked form [`Class`].
 #![allow(clippy::duplicated_attributes, reason = "two columns of a table may have one type")]
 
-use crate::model::{ClassName, HostPattern, ParameterDeclaration, RecordTarget, UnknownPlaceholder, shown, substitute};
+use super::{ClassDns, ClassLife, ClassQuota, ClassRollout, Expired, Life, Quota, Rollout, RolloutStatus};
+use crate::model::{ClassName, HostPattern, ParameterDeclaration, UnknownPlaceholder, shown, substitute};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::CustomResource;
@@ -61,6 +62,15 @@ pub struct EnvironmentClassSpec {
     /// Which DNS records lead to the hosts of this class. What is not given here is as in the manager's file of DNS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns: Option<ClassDns>,
+    /// How long environments live, and when they sleep. Without it: until somebody deletes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub life: Option<Box<ClassLife>>,
+    /// How much environments may take. Without it: as much as there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<Box<ClassQuota>>,
+    /// How a change of the class rolls through its environments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<ClassRollout>,
     /// The pod template of the Deployment, with placeholders such as {TAG_FRONT}, {user}, {class}, {host} and {domain}.
     pub template: ClassTemplate,
     /// What a node of local processes runs instead of the image.
@@ -93,46 +103,6 @@ pub struct ParameterSpec {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 1024))]
     pub description: String,
-}
-
-/// Which DNS records lead to the hosts of a class.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct ClassDns {
-    /// `wildcard`: one record for all names of the class's zone; `record`: one for each environment; `none`: none at all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("enum" = ["wildcard", "record", "none"]))]
-    pub mode: Option<String>,
-    /// Where the records lead to: addresses, or one name.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("maxItems" = 16, "items" = {"type": "string", "maxLength": 253}))]
-    pub target: Vec<String>,
-    /// How long an answer may be kept, in seconds.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 604800))]
-    pub ttl_seconds: Option<i32>,
-}
-
-impl ClassDns {
-    /// The modes there are.
-    pub const MODES: [&'static str; 3] = ["wildcard", "record", "none"];
-
-    /// All that is wrong with it: a field and a sentence each.
-    pub fn mistakes(&self) -> Vec<(&'static str, String)> {
-        let mut mistakes = Vec::new();
-        if let Some(mode) = self.mode.as_deref().filter(|mode| !Self::MODES.contains(mode)) {
-            mistakes.push(("mode", format!("{} is no mode; wildcard, record and none are", shown(mode))));
-        }
-        if !self.target.is_empty()
-            && let Err(said) = RecordTarget::parse(self.target.iter().map(String::as_str))
-        {
-            mistakes.push(("target", said));
-        }
-        if let Some(ttl) = self.ttl_seconds.filter(|ttl| !(1..=604_800).contains(ttl)) {
-            mistakes.push(("ttlSeconds", format!("{ttl} is out of bounds; 1 to 604800 are not")));
-        }
-        mistakes
-    }
 }
 
 /// How a pod shows that it may get requests.
@@ -172,7 +142,7 @@ pub struct ClassResources {
 }
 
 /// The schema that the type itself gives has a page of description.
-fn quantity_schema() -> serde_json::Value {
+pub(super) fn quantity_schema() -> serde_json::Value {
     serde_json::json!({
         "description": "A quantity, like 500m or 256Mi.",
         "x-kubernetes-int-or-string": true,
@@ -240,6 +210,12 @@ pub struct EnvironmentClassStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
+    /// How far the newest generation is with the environments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollout: Option<Box<RolloutStatus>>,
+    /// Environments that have expired, by namespace and name; their hosts say so.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub expired: BTreeMap<String, Expired>,
 }
 
 /// A class whose every part was checked.
@@ -251,6 +227,12 @@ pub struct Class {
     pub host: HostPattern,
     /// Its parameters, in the order of the class.
     pub parameters: Vec<ParameterDeclaration>,
+    /// How long its environments live.
+    pub life: Life,
+    /// How much they may take.
+    pub quota: Quota,
+    /// How a change of it rolls through them.
+    pub rollout: Rollout,
     /// The rest, as it was written.
     pub spec: EnvironmentClassSpec,
 }
@@ -282,10 +264,15 @@ impl TryFrom<&EnvironmentClass> for Class {
         }
         let dns = spec.dns.as_ref().map(ClassDns::mistakes).unwrap_or_default();
         errors.extend(dns.into_iter().map(|(field, said)| (format!("spec.dns.{field}"), said)));
+        let life = Life::check(spec.life.as_deref(), "spec.life", &mut errors);
+        let quota = Quota::check(spec.quota.as_deref(), "spec.quota", &mut errors);
+        let rollout = Rollout::check(spec.rollout.as_ref(), "spec.rollout", &mut errors);
         check_container(spec, &mut errors);
         check_placeholders(spec, &mut errors);
         match (name, host) {
-            (Some(name), Some(host)) if errors.is_empty() => Ok(Self { name, host, parameters, spec: spec.clone() }),
+            (Some(name), Some(host)) if errors.is_empty() => {
+                Ok(Self { name, host, parameters, life, quota, rollout, spec: spec.clone() })
+            }
             _ => Err(InvalidClass(errors)),
         }
     }

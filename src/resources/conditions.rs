@@ -13,6 +13,8 @@ pub enum ConditionType {
     Stalled,
     /// The records that lead to the host are written, and resolve.
     DnsReady,
+    /// Of a class: all of its environments run by its newest generation.
+    RolledOut,
 }
 
 impl ConditionType {
@@ -23,6 +25,7 @@ impl ConditionType {
             Self::Progressing => "Progressing",
             Self::Stalled => "Stalled",
             Self::DnsReady => "DNSReady",
+            Self::RolledOut => "RolledOut",
         }
     }
 }

@@ -6,6 +6,10 @@ pub const USER: &str = "doorstep.dev/user";
 pub const CLASS: &str = "doorstep.dev/class";
 /// Label: hash of a revision's content, on `ControllerRevision` objects and on pods.
 pub const REVISION: &str = "doorstep.dev/revision";
+/// Annotation of a Deployment: hash of all that was rendered of it.
+pub const RENDERING: &str = "doorstep.dev/rendering";
+/// Annotation of a pod template: when its pods were asked to be made anew.
+pub const RESTARTED_AT: &str = "doorstep.dev/restarted-at";
 /// Label: who manages an object (Kubernetes recommended labels).
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// The value of [`MANAGED_BY`].
@@ -38,6 +42,8 @@ pub const DEFAULT_INGRESS_CLASS: &str = "ingressclass.kubernetes.io/is-default-c
 /// Label of the Ingresses by which cert-manager answers ACME challenges.
 pub const ACME_SOLVER: &str = "acme.cert-manager.io/http01-solver";
 
+/// The field manager of a gateway's marks of use.
+pub const GATEWAY_FIELD_MANAGER: &str = "doorstep-gateway";
 /// The field manager of what is told in the status of Ingresses.
 pub const INGRESS_FIELD_MANAGER: &str = "doorstep-ingress";
 /// The field manager of what is told of DNS in the status of Environments.

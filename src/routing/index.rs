@@ -3,8 +3,8 @@
 use super::ports::Ports;
 use super::services::Services;
 use super::{
-    BackendRef, BackendSpec, CHALLENGE_PATH, Claims, Cluster, ClusterName, Contribution, EnvironmentNote, Filter,
-    HostClaim, HostGroup, HostRoutes, KnownService, Locality, PathMatch, PersonalHosts, PortName, Problem,
+    BackendRef, BackendSpec, CHALLENGE_PATH, Claims, Cluster, ClusterName, Contribution, EnvironmentNote, ExpiredNote,
+    Filter, HostClaim, HostGroup, HostRoutes, KnownService, Locality, PathMatch, PersonalHosts, PortName, Problem,
     ProblemReason, Protocol, Rule, RuleName, RuleSpec, ServiceKey, Slice, SliceKey, Snapshot, SourceKey, SourceKind,
     Table, Tier, Timeouts,
 };
@@ -199,6 +199,19 @@ impl Routes {
         let gone: Vec<_> = self.next.environments.keys().filter(|key| !kept.contains(key)).cloned().collect();
         for key in gone {
             self.next.environments.remove(&key);
+        }
+    }
+
+    /// Takes the environments of a class that have expired, in the place of those before.
+    pub fn set_expired(&mut self, class: &ClassName, expired: Vec<ExpiredNote>) {
+        let before: Vec<_> = self.next.expired.keys().filter(|key| key.class == *class).cloned().collect();
+        for key in before.iter().filter(|key| !expired.iter().any(|note| note.key == **key)) {
+            self.next.expired.remove(key);
+        }
+        for note in expired {
+            if self.next.expired.get(&note.key).is_none_or(|known| **known != note) {
+                self.next.expired.insert(note.key.clone(), Arc::new(note));
+            }
         }
     }
 

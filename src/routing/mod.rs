@@ -22,6 +22,7 @@ mod services;
 mod table;
 #[cfg(test)]
 mod tests;
+mod uses;
 
 pub use condition::{Condition, MAX_DEPTH};
 pub use contribution::{
@@ -43,4 +44,5 @@ pub use problem::{Problem, ProblemReason};
 pub use queue::{Ticket, WaitQueue};
 pub use request::{RequestView, Scheme};
 pub use rule::{BackendRef, Rule, RuleName, SourceKey, SourceKind, Timeouts};
-pub use table::{EnvironmentNote, Match, PersonalHosts, Snapshot, Table};
+pub use table::{EnvironmentNote, ExpiredNote, Match, PersonalHosts, Snapshot, Table};
+pub use uses::{Seen, UsedEnvironment, Uses};

@@ -43,6 +43,7 @@ pub struct Snapshot {
     pub(super) any: Option<Arc<HostRoutes>>,
     pub(super) patterns: Arc<[PersonalHosts]>,
     pub(super) environments: SharedMap<EnvironmentKey, Arc<EnvironmentNote>>,
+    pub(super) expired: SharedMap<EnvironmentKey, Arc<ExpiredNote>>,
     /// The Ingresses that are ours, whatever became of their rules.
     pub(super) ingresses: imbl::OrdSet<SourceKey>,
     pub(super) problems: imbl::OrdMap<SourceKey, Arc<[Problem]>>,
@@ -72,14 +73,37 @@ pub struct EnvironmentNote {
     pub reason: Box<str>,
     /// The message of its `Ready` condition: a sentence for people.
     pub message: Box<str>,
+    /// Whether a request wakes it, where it sleeps.
+    pub wakes: bool,
+}
+
+/// What the table knows about an environment that has expired.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpiredNote {
+    /// Whose it was, and of which class.
+    pub key: EnvironmentKey,
+    /// When it expired (RFC 3339).
+    pub at: Box<str>,
+    /// Why: a sentence for people.
+    pub message: Box<str>,
 }
 
 impl EnvironmentNote {
+    /// The reason of an environment that sleeps.
+    pub const ASLEEP: &str = "Asleep";
+    /// The reason of one that is being deleted.
+    pub const DELETING: &str = "Deleting";
+
     /// Whether endpoints may come soon. One that crashes, has no node or no replicas, or is being deleted tells that at
     /// once: nobody should wait for what does not come. A note may be older than the endpoints, so "ready" counts as well.
     pub fn may_come_up(&self) -> bool {
         const ON_THE_WAY: [&str; 4] = ["Creating", "Starting", "RollingOut", "NotReady"];
-        self.ready || ON_THE_WAY.contains(&&*self.reason)
+        self.ready || ON_THE_WAY.contains(&&*self.reason) || (self.is_asleep() && self.wakes)
+    }
+
+    /// Whether it sleeps: nothing of it runs, everything is kept.
+    pub fn is_asleep(&self) -> bool {
+        &*self.reason == Self::ASLEEP
     }
 }
 
@@ -194,6 +218,12 @@ impl Snapshot {
     /// What is known about an environment.
     pub fn environment(&self, key: &EnvironmentKey) -> Option<&Arc<EnvironmentNote>> {
         self.environments.get(key)
+    }
+
+    /// What is known about an environment that has expired, and was not made anew.
+    pub fn expired(&self, key: &EnvironmentKey) -> Option<&Arc<ExpiredNote>> {
+        let anew = self.environments.get(key).is_some_and(|note| &*note.reason != EnvironmentNote::DELETING);
+        self.expired.get(key).filter(|_| !anew)
     }
 
     /// All hosts with their rules, in no order.

@@ -116,6 +116,7 @@ pub fn table_published(generation: u64, hosts: usize, problems: usize) {
 // ---- The cluster ----
 
 const LEADER: &str = "doorstep_leader";
+const USE_MARKS_FAILED: &str = "doorstep_use_mark_failures_total";
 const WRITES_FENCED: &str = "doorstep_writes_fenced_total";
 const MISSING_RIGHTS: &str = "doorstep_missing_rights";
 const CREDENTIAL_RENEWALS: &str = "doorstep_credential_renewals_total";
@@ -123,6 +124,7 @@ const CREDENTIAL_RENEWALS: &str = "doorstep_credential_renewals_total";
 fn describe_cluster() {
     describe_gauge!(MISSING_RIGHTS, Unit::Count, "Whether a right in the cluster is missing: 1, or 0");
     describe_gauge!(LEADER, Unit::Count, "Whether this manager leads: 1, or 0");
+    describe_counter!(USE_MARKS_FAILED, Unit::Count, "Writes of the use of environments that failed");
     describe_counter!(WRITES_FENCED, Unit::Count, "Writes that were not sent, as another manager may lead by now");
     describe_counter!(
         CREDENTIAL_RENEWALS,
@@ -134,6 +136,11 @@ fn describe_cluster() {
 /// This manager leads now, or does not.
 pub fn leads(leads: bool) {
     gauge!(LEADER).set(if leads { 1.0 } else { 0.0 });
+}
+
+/// The use of environments could not be noted.
+pub fn use_mark_failed() {
+    counter!(USE_MARKS_FAILED).increment(1);
 }
 
 /// A write was not sent, as another manager may lead by now.

@@ -95,6 +95,7 @@ impl Cluster {
             locality: Locality::default(),
             routes: None,
             certificates: CertificateConfig::default(),
+            uses: None,
             last_good: Some(LastGoodConfig { path: self.last_good().path, cluster: "test".into() }),
         };
         let discovery = super::super::start(config, table.clone(), &end);

@@ -13,7 +13,12 @@ fn domain() -> Hostname {
 
 fn environment(parameters: &[(&str, &str)]) -> Environment {
     let parameters = parameters.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-    let spec = EnvironmentSpec { user: "haimaz".into(), class: "integration".into(), parameters };
+    let spec = EnvironmentSpec {
+        user: "haimaz".into(),
+        class: "integration".into(),
+        parameters,
+        ..EnvironmentSpec::default()
+    };
     let mut environment = Environment::new("haimaz-integration", spec);
     environment.metadata.namespace = Some("default".into());
     environment.metadata.uid = Some("u-1".into());

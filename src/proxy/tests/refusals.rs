@@ -16,6 +16,7 @@ fn crashing() -> Routes {
             ready: false,
             reason: "CrashLoopBackOff".into(),
             message: "exit code <1>".into(),
+            wakes: false,
         });
     }
     let key = EnvironmentKey::from_object_name("anna-integration").unwrap();

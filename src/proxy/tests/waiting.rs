@@ -96,6 +96,7 @@ fn environment(reason: &str) -> Routes {
         ready: false,
         reason: reason.into(),
         message: "so it is".into(),
+        wakes: false,
     });
     routes.apply(contribution("anna-integration", Claims::Personal(key), Protocol::Http1));
     routes
