@@ -19,12 +19,14 @@
 //! | [`operator`] | an Environment becomes a Deployment and a Service, and its status tells how it is |
 //! | [`dns`] | records in zones: what should be there, what is, and the changes between them |
 //! | [`api`] | the management API |
+//! | [`azure`] | Azure Resource Manager: tokens, the client, budgets, long-running operations |
 //! | [`embedded`] | the embedded cluster: a small Kubernetes API, controllers, and a node of local processes |
 //! | [`telemetry`] | logs, metrics and the access log |
 //! | [`sample_front`] | the small front end that the default classes run on one machine |
 
 pub mod api;
 pub mod app;
+pub mod azure;
 pub mod cli;
 pub mod cluster;
 pub mod config;

@@ -36,6 +36,8 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("dns", &["azure", "model", "resources", "telemetry"], &["hyper", "axum", "sqlx"]),
     ("api", &["cluster", "config", "dns", "model", "resources", "routing", "telemetry"], &["sqlx"]),
     ("embedded", &["model", "resources", "telemetry", "tls"], &[]),
+    // A plain client of ARM: what is done with it is told by the rooms that call it.
+    ("azure", &["model", "telemetry"], &["kube", "k8s_openapi", "axum"]),
     ("sample_front", &["model"], &["kube", "k8s_openapi"]),
     (
         "cli",
