@@ -4,12 +4,14 @@ mod classes;
 mod dns;
 mod errors;
 mod fields;
+mod prices;
 mod routes;
 mod schema;
 
 pub use classes::read_classes;
 pub use dns::read_dns;
 pub use errors::{ConfigError, ConfigErrors};
+pub use prices::{Price, Prices, read_prices};
 pub use routes::read_routes;
 
 use std::io::Read;

@@ -200,6 +200,8 @@ pub fn dns_record_sets(zone: &impl ToString, counts: &[(&'static str, usize)]) {
 /// The name server of this program was asked.
 pub fn dns_question(by_stream: bool) {
     counter!(DNS_QUESTIONS, "transport" => if by_stream { "tcp" } else { "udp" }).increment(1);
+}
+
 // ---- Azure ----
 
 const AZURE_CALLS: &str = "doorstep_azure_calls_total";
