@@ -201,7 +201,7 @@ impl Wanted {
     }
 
     fn add(&mut self, name: &RecordName, class: &ClassRecords, subject: &Subject) {
-        self.add_name(&name, class.target.as_ref(), class.ttl, subject);
+        self.add_name(name, class.target.as_ref(), class.ttl, subject);
     }
 
     fn add_name(&mut self, name: &RecordName, target: Option<&RecordTarget>, ttl: Ttl, subject: &Subject) {
