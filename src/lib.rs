@@ -17,6 +17,7 @@
 //! | [`tls`] | certificates by server name, and the development authority |
 //! | [`cluster`] | being a client of a cluster: credentials that rotate, leadership by a Lease, rights |
 //! | [`operator`] | an Environment becomes a Deployment and a Service, and its status tells how it is |
+//! | [`store`] | what is remembered beside the cluster, in SQLite or PostgreSQL: the audit, tokens, webhooks, use |
 //! | [`api`] | the management API |
 //! | [`azure`] | Azure Resource Manager: tokens, the client, budgets, long-running operations |
 //! | [`embedded`] | the embedded cluster: a small Kubernetes API, controllers, and a node of local processes |
@@ -38,6 +39,7 @@ pub mod proxy;
 pub mod resources;
 pub mod routing;
 pub mod sample_front;
+pub mod store;
 pub mod telemetry;
 pub mod tls;
 pub mod upstream;

@@ -33,6 +33,8 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("proxy", &["model", "routing", "telemetry", "tls", "upstream"], &["kube", "k8s_openapi"]),
     ("operator", &["cluster", "model", "resources", "routing", "telemetry"], &["hyper", "axum"]),
     ("api", &["cluster", "config", "model", "resources", "routing", "telemetry"], &["sqlx"]),
+    // All SQL but the embedded cluster's is here.
+    ("store", &["model"], &["kube", "k8s_openapi", "hyper", "axum"]),
     ("embedded", &["model", "resources", "telemetry", "tls"], &[]),
     // A plain client of ARM: what is done with it is told by the rooms that call it.
     ("azure", &["model", "telemetry"], &["kube", "k8s_openapi", "axum"]),

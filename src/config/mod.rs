@@ -3,11 +3,13 @@
 mod classes;
 mod errors;
 mod fields;
+mod prices;
 mod routes;
 mod schema;
 
 pub use classes::read_classes;
 pub use errors::{ConfigError, ConfigErrors};
+pub use prices::{Price, Prices, read_prices};
 pub use routes::read_routes;
 
 use std::io::Read;

@@ -18,6 +18,7 @@ pub mod balancer;
 pub mod fault_proxy;
 pub mod namespace;
 pub mod objects;
+pub mod postgres;
 
 pub use control_plane::ControlPlane;
 pub use doorstep::Doorstep;
