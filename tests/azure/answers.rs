@@ -102,7 +102,7 @@ async fn reads_are_repeated_after_server_errors_and_lost_answers_and_refusals_ar
     let (emulator, arm) = with_zone(100).await;
     arm.send(&put("x")).await.unwrap();
     let busy = Reply::error(409, "RetryableErrorDueToAnotherOperation", "Another operation is in progress.");
-    script(&emulator, [Reply::error(503, "ServiceUnavailable", "no"), busy.header("retry-after", 2)]);
+    script(&emulator, [Reply::error(503, "ServiceUnavailable", "no"), busy.header("retry-after", "2")]);
     assert_eq!(arm.send(&get("x")).await.unwrap().body["name"], "x");
     assert_eq!(calls(&emulator.state())[1..], ["GET 503", "GET 409", "GET 200"]);
     script(&emulator, [Reply::error(403, "AuthorizationFailed", "The client does not have authorization.")]);

@@ -22,12 +22,15 @@ impl Record {
     }
 }
 
+/// What stood there since when.
+type Past = Vec<(Duration, Option<Record>)>;
+
 /// The record sets of one zone.
 pub struct Records {
     zone: String,
     is_private: bool,
     /// By kind and name, newest last.
-    past: BTreeMap<(String, String), Vec<(Duration, Option<Record>)>>,
+    past: BTreeMap<(String, String), Past>,
 }
 
 impl Records {

@@ -39,12 +39,12 @@ impl Reply {
     pub fn throttled(seconds: u64) -> Self {
         let message =
             "The request could not be processed due to an excessive volume of traffic. Please try again later.";
-        Self::error(429, "TooManyRequests", message).header("retry-after", seconds)
+        Self::error(429, "TooManyRequests", message).header("retry-after", seconds.to_string())
     }
 
     #[must_use]
-    pub fn header(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.headers.push((name, value.to_string()));
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
         self
     }
 

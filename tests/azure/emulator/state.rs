@@ -101,8 +101,8 @@ impl State {
         let id = format!("00000000-0000-0000-0000-{:012}", self.next());
         reply
             .header("x-ms-request-id", id)
-            .header("x-ms-ratelimit-remaining-subscription-global-reads", 16_499)
-            .header("x-ms-ratelimit-remaining-subscription-global-writes", 11_999)
+            .header("x-ms-ratelimit-remaining-subscription-global-reads", "16499")
+            .header("x-ms-ratelimit-remaining-subscription-global-writes", "11999")
     }
 
     fn through(&mut self, call: &Incoming, now: Duration) -> (Reply, Fate) {

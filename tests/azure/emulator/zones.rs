@@ -66,7 +66,7 @@ impl State {
             (_, _) if !self.zones.contains_key(&path) => missing(&call.path),
             (Place::Zone, "GET") => Reply::json(200, &zone_body(&call.path)),
             (Place::Listing, "GET") => self.list(&path, call, now),
-            (Place::Record { kind, name }, method) => self.record(&path, &kind, &name, method, call, now),
+            (Place::Record { kind, name }, _) => self.record(&path, &kind, &name, call, now),
             (Place::Zone | Place::Listing, method) => {
                 Reply::error(405, "MethodNotAllowed", &format!("{method} is not allowed here."))
             }
@@ -136,7 +136,7 @@ impl State {
         Reply::json(202, &json!({}))
             .header("azure-asyncoperation", format!("{base}privateDnsOperationStatuses/{id}?{query}"))
             .header("location", format!("{base}privateDnsOperationResults/{id}?{query}"))
-            .header("retry-after", 30)
+            .header("retry-after", "30")
     }
 
     fn operation(&mut self, call: &Incoming, now: Duration) -> Option<Reply> {
@@ -149,7 +149,7 @@ impl State {
         }
         let is_over = now >= operation.ends_at;
         Some(match (kind, is_over) {
-            ("Statuses", false) => Reply::json(200, &json!({"status": "InProgress"})).header("retry-after", 30),
+            ("Statuses", false) => Reply::json(200, &json!({"status": "InProgress"})).header("retry-after", "30"),
             ("Statuses", true) if operation.word == "Succeeded" => Reply::json(200, &json!({"status": "Succeeded"})),
             ("Statuses", true) => {
                 let error = json!({"code": "ZoneLimit", "message": "There are too many zones."});
@@ -157,14 +157,14 @@ impl State {
             }
             (_, false) => {
                 let location = format!("{}{}?{}", self.origin, call.path, call.query);
-                Reply::empty(202).header("location", location).header("retry-after", 15)
+                Reply::empty(202).header("location", location).header("retry-after", "15")
             }
             (_, true) => Reply::empty(200),
         })
     }
 
-    fn record(&mut self, path: &str, kind: &str, name: &str, method: &str, call: &Incoming, now: Duration) -> Reply {
-        let etag = self.next();
+    fn record(&mut self, path: &str, kind: &str, name: &str, call: &Incoming, now: Duration) -> Reply {
+        let (method, etag) = (call.method.as_str(), self.next());
         let zone = self.zones.get_mut(path).unwrap();
         let before = zone.records.get(kind, name).cloned();
         if method != "GET"
