@@ -3,6 +3,7 @@
 mod control_plane;
 mod data_plane;
 mod folder;
+mod preview;
 mod rights;
 mod signals;
 mod zones;

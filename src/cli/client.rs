@@ -51,6 +51,11 @@ impl Client {
         self.read(self.request(Method::POST, path).json(body)).await
     }
 
+    /// A POST without a body.
+    pub(super) async fn post_nothing<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.read(self.request(Method::POST, path)).await
+    }
+
     pub(super) async fn delete(&self, path: &str) -> Result<Response, Failure> {
         self.send(self.request(Method::DELETE, path)).await
     }

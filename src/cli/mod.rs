@@ -12,7 +12,9 @@ mod manager;
 mod migrate;
 mod node;
 pub mod output;
+mod preview;
 mod progress;
+mod routes;
 mod sample_front;
 mod table;
 mod text;
@@ -61,6 +63,10 @@ enum Command {
     Env(env::Command),
     /// Say who would answer a request, and why
     Explain(explain::Arguments),
+    /// List the routes of the gateway
+    Routes(routes::Arguments),
+    /// Say what manifests would add to the routes, shadow and break
+    Preview(preview::Arguments),
     /// Translate the configuration of another gateway
     #[command(subcommand)]
     Migrate(migrate::Command),
@@ -92,6 +98,8 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Node(arguments) => node::run(&cli.globals, arguments),
         Command::Env(command) => client::block_on(env::run(&cli.globals, command)),
         Command::Explain(arguments) => client::block_on(explain::run(&cli.globals, arguments)),
+        Command::Routes(arguments) => client::block_on(routes::run(&cli.globals, arguments)),
+        Command::Preview(arguments) => client::block_on(preview::run(&cli.globals, arguments)),
         Command::Migrate(command) => migrate::run(command),
         Command::Classes(arguments) => client::block_on(classes::run(&cli.globals, arguments)),
         Command::Completions(arguments) => completions::run(&mut Cli::command(), arguments),

@@ -25,7 +25,9 @@ pub struct ClassHosts {
 }
 
 /// The index. All that it is told is in the next [`Routes::publish`]; a change costs what the hosts concerned cost.
-#[derive(Debug)]
+///
+/// A clone shares the clusters, so that it may be told of everything but of slices: these would reach the requests.
+#[derive(Debug, Clone)]
 pub struct Routes {
     domain: Hostname,
     classes: BTreeMap<ClassName, ClassHosts>,
@@ -43,7 +45,7 @@ pub struct Routes {
 }
 
 /// A contribution, and what became of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Applied {
     contribution: Contribution,
     /// As many as it has groups.
@@ -55,7 +57,7 @@ struct Applied {
 }
 
 /// A group's rules, and the hosts that it got.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct AppliedGroup {
     rules: Vec<Arc<Rule>>,
     hosts: Vec<HostClaim>,
@@ -104,6 +106,11 @@ impl Routes {
         self.contributions.insert(source.clone(), Applied { contribution, groups, flawed, refused });
         touched.extend(self.claim(&source));
         self.rebuild(touched);
+    }
+
+    /// How old a source is, where it is known, in seconds since 1970.
+    pub fn age_of(&self, source: &SourceKey) -> Option<i64> {
+        self.contributions.get(source).map(|applied| applied.contribution.created)
     }
 
     /// Forgets a source and its problems.
