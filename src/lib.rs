@@ -18,6 +18,7 @@
 //! | [`cluster`] | being a client of a cluster: credentials that rotate, leadership by a Lease, rights |
 //! | [`operator`] | an Environment becomes a Deployment and a Service, and its status tells how it is |
 //! | [`store`] | what is remembered beside the cluster, in SQLite or PostgreSQL: the audit, tokens, webhooks, use |
+//! | [`webhooks`] | what happens to environments, told to whoever subscribed |
 //! | [`api`] | the management API |
 //! | [`azure`] | Azure Resource Manager: tokens, the client, budgets, long-running operations |
 //! | [`embedded`] | the embedded cluster: a small Kubernetes API, controllers, and a node of local processes |
@@ -43,3 +44,4 @@ pub mod store;
 pub mod telemetry;
 pub mod tls;
 pub mod upstream;
+pub mod webhooks;

@@ -35,13 +35,27 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("api", &["cluster", "config", "model", "resources", "routing", "telemetry"], &["sqlx"]),
     // All SQL but the embedded cluster's is here.
     ("store", &["model"], &["kube", "k8s_openapi", "hyper", "axum"]),
+    // It is told what was seen in plain words: who looks at the cluster is `app`'s concern.
+    ("webhooks", &["model", "store", "telemetry"], &["kube", "k8s_openapi", "axum", "sqlx"]),
     ("embedded", &["model", "resources", "telemetry", "tls"], &[]),
     // A plain client of ARM: what is done with it is told by the rooms that call it.
     ("azure", &["model", "telemetry"], &["kube", "k8s_openapi", "axum"]),
     ("sample_front", &["model"], &["kube", "k8s_openapi"]),
     (
         "cli",
-        &["api", "app", "config", "embedded", "migrate", "model", "resources", "routing", "sample_front", "telemetry"],
+        &[
+            "api",
+            "app",
+            "config",
+            "embedded",
+            "migrate",
+            "model",
+            "resources",
+            "routing",
+            "sample_front",
+            "store",
+            "telemetry",
+        ],
         &["sqlx"],
     ),
     (
@@ -57,9 +71,11 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "proxy",
             "resources",
             "routing",
+            "store",
             "telemetry",
             "tls",
             "upstream",
+            "webhooks",
         ],
         &[],
     ),

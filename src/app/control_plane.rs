@@ -1,5 +1,6 @@
 //! The manager's part that `up` and `manager` share: the operator and the management API.
 
+use super::store::Kept;
 use super::zones::Lookup;
 use crate::api::{self, ApiState, Token};
 use crate::cluster::rights::Held;
@@ -18,6 +19,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+/// How long leaving the store may take.
+const LEAVE: Duration = Duration::from_secs(5);
 
 /// What the control plane works with.
 pub(super) struct ControlPlaneConfig {
@@ -41,6 +45,8 @@ pub(super) struct ControlPlaneConfig {
     pub(super) election: Option<Election>,
     /// The rights that are missing in the cluster.
     pub(super) rights: watch::Receiver<Held>,
+    /// What is remembered.
+    pub(super) kept: Kept,
 }
 
 /// The manager at work.
@@ -48,6 +54,7 @@ pub(super) struct ControlPlane {
     shutdown: CancellationToken,
     operator: JoinHandle<()>,
     server: JoinHandle<std::io::Result<()>>,
+    kept: Kept,
 }
 
 /// Binds the management API's port; `flag` is named where it cannot be had.
@@ -63,6 +70,7 @@ pub(super) async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener>
 /// Starts the operator and serves the management API on `listener`.
 pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> ControlPlane {
     let shutdown = CancellationToken::new();
+    config.kept.start(&config.client, &config.namespace, &shutdown);
     let state = ApiState {
         client: config.client.clone(),
         namespace: config.namespace,
@@ -90,7 +98,8 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Contro
         url: config.url,
         publish: config.publish,
     };
-    ControlPlane { operator: tokio::spawn(operate(operator, config.election, shutdown.clone())), shutdown, server }
+    let operator = tokio::spawn(operate(operator, config.election, shutdown.clone()));
+    ControlPlane { operator, shutdown, server, kept: config.kept }
 }
 
 /// Runs the operator: at once, or whenever this process leads. Nothing of it runs on between two terms.
@@ -112,6 +121,9 @@ impl ControlPlane {
                 server.context("the management API did not end cleanly")??;
             }
             Err(_) => tracing::warn!("calls of the management API were cut off at the end"),
+        }
+        if tokio::time::timeout(LEAVE, self.kept.end()).await.is_err() {
+            tracing::warn!("the store did not answer at the end");
         }
         Ok(())
     }

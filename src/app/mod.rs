@@ -3,8 +3,11 @@
 mod control_plane;
 mod data_plane;
 mod folder;
+mod follow;
+mod measure;
 mod rights;
 mod signals;
+mod store;
 mod zones;
 
 pub mod gateway;
@@ -13,6 +16,7 @@ pub mod node;
 pub mod up;
 
 pub use folder::DataFolder;
+pub use store::StoreOptions;
 
 use anyhow::{Context, Result};
 use std::path::Path;

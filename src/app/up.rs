@@ -2,7 +2,7 @@
 
 use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
 use super::data_plane::{self, DataPlane};
-use super::{DataFolder, TOKEN_FILE, rights, signals};
+use super::{DataFolder, StoreOptions, TOKEN_FILE, rights, signals, store};
 use crate::api::Token;
 use crate::discovery::{CertificateConfig, DiscoveryConfig, EndpointPolicy, Namespaces};
 use crate::embedded::api::{ApiConfig, ApiServer};
@@ -47,6 +47,8 @@ pub struct UpOptions {
     pub routes: Option<PathBuf>,
     /// Where the access log goes; the file `access.log` of the data folder when not given.
     pub access_log: Option<Sink>,
+    /// What is remembered, and where.
+    pub store: StoreOptions,
     /// What time it is for the life of environments.
     pub clock: Clock,
     /// The program of which pods' processes are children; this one, if it is not given.
@@ -104,6 +106,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         crate::config::read_routes(&text, &routes.display().to_string())?;
     }
 
+    let kept = store::open(&options.store, &path, options.clock.clone()).await?;
     let authority = Arc::new(Authority::load_or_create(&path)?);
     let log = options.access_log.unwrap_or_else(|| Sink::File(path.join("access.log")));
     let gateway = data_plane::bind(
@@ -157,6 +160,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         readiness: data_plane.readiness(),
         election: None,
         rights: rights::all(),
+        kept,
         token: Token::load_or_create(&path.join(TOKEN_FILE))?,
     };
     let control_plane = control_plane::start(config, api);

@@ -1,5 +1,6 @@
 //! The commands, one file each. They read arguments, call the management API or [`crate::app`], and print.
 
+mod admin;
 mod classes;
 mod client;
 mod completions;
@@ -14,6 +15,7 @@ mod node;
 pub mod output;
 mod progress;
 mod sample_front;
+mod store;
 mod table;
 mod text;
 mod up;
@@ -66,6 +68,9 @@ enum Command {
     Migrate(migrate::Command),
     /// List the classes, or show one
     Classes(classes::Arguments),
+    /// Back up, restore and check the store, without its manager
+    #[command(subcommand)]
+    Admin(admin::Command),
     /// Print the completions for a shell
     Completions(completions::Arguments),
     /// Run the small front end that the default classes use; HOST and PORT say where
@@ -94,6 +99,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Explain(arguments) => client::block_on(explain::run(&cli.globals, arguments)),
         Command::Migrate(command) => migrate::run(command),
         Command::Classes(arguments) => client::block_on(classes::run(&cli.globals, arguments)),
+        Command::Admin(command) => client::block_on(admin::run(&cli.globals, command)),
         Command::Completions(arguments) => completions::run(&mut Cli::command(), arguments),
         Command::SampleFront => sample_front::run(),
     }
