@@ -23,3 +23,6 @@ pub use secret::{Secret, SecretError};
 pub use seen::{Seen, changes};
 pub use send::{Sender, SenderError};
 pub use worker::{Worker, WorkerConfig};
+
+#[cfg(test)]
+mod tests;
