@@ -17,6 +17,7 @@
 //! | [`tls`] | certificates by server name, and the development authority |
 //! | [`cluster`] | being a client of a cluster: credentials that rotate, leadership by a Lease, rights |
 //! | [`operator`] | an Environment becomes a Deployment and a Service, and its status tells how it is |
+//! | [`identity`] | who calls the management API, and what they may do |
 //! | [`store`] | what is remembered beside the cluster, in SQLite or PostgreSQL: the audit, tokens, webhooks, use |
 //! | [`webhooks`] | what happens to environments, told to whoever subscribed |
 //! | [`api`] | the management API |
@@ -33,6 +34,7 @@ pub mod cluster;
 pub mod config;
 pub mod discovery;
 pub mod embedded;
+pub mod identity;
 pub mod migrate;
 pub mod model;
 pub mod operator;

@@ -23,7 +23,9 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("resources", &["model"], &["tokio", "hyper", "axum"]),
     ("telemetry", &["model"], &["kube", "k8s_openapi"]),
     ("tls", &["model", "telemetry"], &["kube", "k8s_openapi"]),
-    ("config", &["model", "resources", "routing"], &["tokio"]),
+    // Callers come from anywhere; the web of the API is not its business.
+    ("identity", &["model", "store", "telemetry"], &["axum", "sqlx"]),
+    ("config", &["identity", "model", "resources", "routing"], &["tokio"]),
     ("cluster", &["model", "resources", "telemetry"], &["hyper", "axum"]),
     // It makes files of routes, so it asks their reader whether it takes them.
     ("migrate", &["config", "model", "routing"], &["tokio", "kube", "k8s_openapi", "hyper", "axum"]),
@@ -32,7 +34,12 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("upstream", &["model", "routing", "telemetry"], &["kube", "k8s_openapi"]),
     ("proxy", &["model", "routing", "telemetry", "tls", "upstream"], &["kube", "k8s_openapi"]),
     ("operator", &["cluster", "model", "resources", "routing", "telemetry"], &["hyper", "axum"]),
-    ("api", &["cluster", "config", "model", "resources", "routing", "telemetry"], &["sqlx"]),
+    // It serves itself by TLS.
+    (
+        "api",
+        &["cluster", "config", "identity", "model", "resources", "routing", "store", "telemetry", "tls"],
+        &["sqlx"],
+    ),
     // All SQL but the embedded cluster's is here.
     ("store", &["model"], &["kube", "k8s_openapi", "hyper", "axum"]),
     // It is told what was seen in plain words: who looks at the cluster is `app`'s concern.
@@ -48,6 +55,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "app",
             "config",
             "embedded",
+            "identity",
             "migrate",
             "model",
             "resources",
@@ -66,6 +74,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "config",
             "discovery",
             "embedded",
+            "identity",
             "model",
             "operator",
             "proxy",

@@ -4,19 +4,20 @@ use super::environment_view::{EnvironmentList, EnvironmentView};
 use super::input::{EnvironmentPath, Query};
 use super::problem::{Code, Problem};
 use super::{ApiState, Shared, cluster};
+use crate::identity::Caller;
 use crate::model::{ClassName, EnvironmentKey, UserId};
 use crate::resources::Environment;
-use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
 use kube::Api;
 use kube::api::{DeleteParams, ListParams};
 
 /// How many objects are asked of the cluster at once.
 const PAGE: u32 = 500;
 
-/// All environments, by user and class.
+/// All environments within the caller's reach, by user and class.
 #[utoipa::path(get, path = "/api/v1/environments", tag = "environments", params(
     ("user" = Option<String>, Query, description = "only this user's"),
     ("class" = Option<String>, Query, description = "only those of this class"),
@@ -27,7 +28,11 @@ const PAGE: u32 = 500;
     (status = 422, description = "a mistake in the query", body = Problem, content_type = "application/problem+json"),
     (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn list(State(state): Shared, mut query: Query) -> Result<Json<EnvironmentList>, Problem> {
+pub(super) async fn list(
+    State(state): Shared,
+    Extension(caller): Extension<Caller>,
+    mut query: Query,
+) -> Result<Json<EnvironmentList>, Problem> {
     let user = query.take::<UserId>("user", "a user id: 1 to 32 letters and digits");
     let class = query.take::<ClassName>("class", "the name of a class");
     let ready = query.switch("ready");
@@ -43,7 +48,8 @@ pub(super) async fn list(State(state): Shared, mut query: Query) -> Result<Json<
         }
     }
     items.retain(|item| {
-        user.as_ref().is_none_or(|user| user.as_str() == item.user)
+        item.user.parse().is_ok_and(|owner| caller.reaches(&owner))
+            && user.as_ref().is_none_or(|user| user.as_str() == item.user)
             && class.as_ref().is_none_or(|class| class.as_str() == item.class)
             && ready.is_none_or(|ready| ready == item.ready)
     });

@@ -1,23 +1,29 @@
 //! The management API: environments, classes and `explain` under `/api/v1`, for people, pipelines and the command line.
 //!
-//! Every call but `openapi.json` needs the bearer token. Every error is a problem document (RFC 9457) with a stable code.
+//! Every call but `openapi.json` needs a caller that is known, and that may do it (`rules`). Every error is a problem document (RFC 9457) with a stable code.
 
 mod access;
 mod certificates;
 mod classes;
 mod cluster;
+mod cors;
 mod environment_view;
 mod environments;
 mod events;
 mod explain;
 mod input;
+mod login;
 mod logs;
+mod me;
 mod openapi;
 mod pod_status;
 mod pods;
 mod problem;
 mod put_environment;
 mod quantity;
+mod rate_limits;
+mod rules;
+mod tls;
 mod token;
 mod version;
 mod watch;
@@ -27,17 +33,22 @@ pub use classes::{ClassList, ClassView, ParameterView};
 pub use environment_view::{ConditionView, EnvironmentList, EnvironmentView};
 pub use events::{EventList, EventView};
 pub use explain::{ExplainRequest, ExplainResponse, HeaderField};
+pub use login::{LoginOption, LoginOptions};
+pub use me::CallerView;
 pub use openapi::document as openapi_document;
 pub use pods::{MetricsView, PodList, PodView};
 pub use problem::{Code, FieldError, Problem};
 pub use put_environment::EnvironmentInput;
+pub use tls::{Peer, TlsFiles, TlsFilesError, TlsListener};
 pub use token::{Token, TokenError};
 pub use version::VersionView;
 pub use watch::{ChangeKind, EnvironmentChange};
 
 use crate::cluster::rights::Held;
+use crate::identity::Access;
 use crate::model::Hostname;
 use crate::routing;
+use access::Guard;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
@@ -62,8 +73,10 @@ pub struct ApiState {
     pub certificates: Option<Arc<dyn CertificateLookup>>,
     /// The rights that are missing in the cluster.
     pub rights: tokio::sync::watch::Receiver<Held>,
-    /// What a caller must present.
+    /// What the owner of the data folder presents.
     pub token: Token,
+    /// By what other callers are known, and how often somebody may call.
+    pub access: Arc<Access>,
     /// Names under which the API may be called, beside addresses and `localhost`.
     pub hosts: Vec<Hostname>,
     /// The ports under which people reach the gateway: plain HTTP, HTTPS.
@@ -90,13 +103,15 @@ pub fn router(state: ApiState) -> Router {
         .route("/classes", get(classes::list))
         .route("/classes/{name}", get(classes::show))
         .route("/explain", post(explain::explain))
+        .route("/me", get(me::show))
         .route("/version", get(version::show))
-        .route_layer(from_fn_with_state(state.clone(), access::require_token));
-    let open = Router::new().route("/openapi.json", get(openapi::show));
+        .route_layer(from_fn_with_state(Arc::new(Guard::new(state.clone())), access::guard));
+    let open = Router::new().route("/openapi.json", get(openapi::show)).route("/login", get(login::show));
     Router::new()
         .nest("/api/v1", guarded.merge(open))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
+        .layer(from_fn_with_state(state.clone(), cors::origins))
         .layer(from_fn_with_state(state.clone(), access::refuse_foreign_host))
         .with_state(state)
 }

@@ -1,6 +1,6 @@
 //! The description of the API (OpenAPI 3.1), made from the code. `deploy/openapi.json` is its copy.
 
-use super::{classes, environments, events, explain, logs, pods, put_environment, version, watch};
+use super::{classes, environments, events, explain, login, logs, me, pods, put_environment, version, watch};
 use axum::Json;
 use std::sync::LazyLock;
 use utoipa::openapi::OpenApi as Document;
@@ -27,12 +27,15 @@ use utoipa::{Modify, OpenApi};
         classes::list,
         classes::show,
         explain::explain,
+        login::show,
+        me::show,
         version::show,
     ),
     tags(
         (name = "environments", description = "One person's environments"),
         (name = "classes", description = "What environments of a class look like"),
         (name = "routing", description = "How the gateway routes"),
+        (name = "people", description = "Who calls, and with what"),
         (name = "about", description = "The installation itself"),
     ),
     security(("token" = [])),

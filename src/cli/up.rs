@@ -1,5 +1,6 @@
 //! `doorstep up`: everything on this machine.
 
+use super::access::AccessArguments;
 use super::exit::Failure;
 use super::globals::Globals;
 use super::store::KeepArguments;
@@ -30,6 +31,8 @@ pub(super) struct Arguments {
     /// A file of routes beside those of the cluster
     #[arg(long, value_name = "FILE")]
     pub(super) routes: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) access: AccessArguments,
     /// Where the access log goes: a file, - for standard output, or off [default: access.log in the data folder]
     #[arg(long, value_name = "FILE")]
     pub(super) access_log: Option<String>,
@@ -38,7 +41,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { http, https, api, kube, domain, routes, access_log, keep } = arguments.clone();
+    let Arguments { http, https, api, kube, domain, routes, access, access_log, keep } = arguments.clone();
     let access_log = access_log.as_deref().map(sink);
     let options = UpOptions {
         data: globals.data()?,
@@ -48,6 +51,7 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         kube,
         domain,
         routes,
+        access: access.options(),
         access_log,
         store: keep.options()?,
         clock: Clock::system(),

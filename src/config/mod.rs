@@ -3,12 +3,14 @@
 mod classes;
 mod errors;
 mod fields;
+mod identity;
 mod prices;
 mod routes;
 mod schema;
 
 pub use classes::read_classes;
 pub use errors::{ConfigError, ConfigErrors};
+pub use identity::read_identity;
 pub use prices::{Price, Prices, read_prices};
 pub use routes::read_routes;
 
