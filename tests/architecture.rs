@@ -37,7 +37,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     // It serves itself by TLS.
     (
         "api",
-        &["cluster", "config", "identity", "model", "resources", "routing", "store", "telemetry", "tls"],
+        &["cluster", "config", "identity", "model", "resources", "routing", "store", "telemetry", "tls", "webhooks"],
         &["sqlx"],
     ),
     // All SQL but the embedded cluster's is here.

@@ -45,9 +45,12 @@ pub use version::VersionView;
 pub use watch::{ChangeKind, EnvironmentChange};
 
 use crate::cluster::rights::Held;
+use crate::config::Prices;
 use crate::identity::Access;
-use crate::model::Hostname;
+use crate::model::{Clock, Hostname};
 use crate::routing;
+use crate::store::Store;
+use crate::webhooks;
 use access::Guard;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -81,6 +84,16 @@ pub struct ApiState {
     pub hosts: Vec<Hostname>,
     /// The ports under which people reach the gateway: plain HTTP, HTTPS.
     pub url: (Option<u16>, Option<u16>),
+    /// What is remembered.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Clock,
+    /// Who tells webhooks, and where they may lead.
+    pub webhooks: webhooks::Sender,
+    /// Counts up whenever there is something for webhooks.
+    pub outbox: tokio::sync::watch::Sender<u64>,
+    /// What things cost, where that is known.
+    pub prices: Option<Arc<Prices>>,
     /// Ends the streams (`watch`, `logs?follow`) that would otherwise hold up a shutdown.
     pub shutdown: CancellationToken,
 }

@@ -47,6 +47,11 @@ async fn setting_with(access: Access) -> Setting {
         access: Arc::new(access),
         hosts: vec!["api.example.com".parse().unwrap()],
         url: (Some(8080), Some(8443)),
+        store: Store::open(&crate::store::StoreUrl::in_folder(folder.path())).await.unwrap(),
+        clock: Clock::system(),
+        webhooks: webhooks::Sender::new(webhooks::Allowed::default()).unwrap(),
+        outbox: tokio::sync::watch::Sender::new(0),
+        prices: None,
         shutdown: shutdown.clone(),
     };
     let setting = Setting { cluster, router: router(state), shutdown, _folder: folder };

@@ -90,6 +90,11 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result
         access: config.access,
         hosts: config.api_hosts,
         url: (config.url.http_port, config.url.https_port),
+        store: config.kept.store.clone(),
+        clock: config.kept.clock.clone(),
+        webhooks: config.kept.sender.clone(),
+        outbox: config.kept.outbox.clone(),
+        prices: config.kept.prices.clone(),
         shutdown: shutdown.clone(),
     };
     let pages = health::router(config.metrics, config.readiness);
