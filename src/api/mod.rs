@@ -3,6 +3,7 @@
 //! Every call but `openapi.json` needs a caller that is known, and that may do it (`rules`). Every error is a problem document (RFC 9457) with a stable code.
 
 mod access;
+mod audit;
 mod certificates;
 mod classes;
 mod cluster;
@@ -23,11 +24,13 @@ mod put_environment;
 mod quantity;
 mod rate_limits;
 mod rules;
+mod store;
 mod tls;
 mod token;
 mod version;
 mod watch;
 
+pub use audit::{Note, close_interrupted};
 pub use certificates::{CertificateLookup, CertificateView};
 pub use classes::{ClassList, ClassView, ParameterView};
 pub use environment_view::{ConditionView, EnvironmentList, EnvironmentView};
@@ -118,6 +121,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/explain", post(explain::explain))
         .route("/me", get(me::show))
         .route("/version", get(version::show))
+        // Inside of the guard: only what a known caller may do is begun.
+        .route_layer(from_fn_with_state(state.clone(), audit::record))
         .route_layer(from_fn_with_state(Arc::new(Guard::new(state.clone())), access::guard));
     let open = Router::new().route("/openapi.json", get(openapi::show)).route("/login", get(login::show));
     Router::new()

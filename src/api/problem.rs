@@ -6,6 +6,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// What went wrong, for programs. The spelling on the wire is [`Code::as_str`].
@@ -51,11 +52,13 @@ pub enum Code {
     ClusterRefused,
     /// The manager lacks a right in the cluster; the sentence names it.
     MissingRight,
+    /// The store does not answer, or does not take what it is to keep.
+    StoreUnavailable,
 }
 
 impl Code {
     /// All codes, for the documentation.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Unauthorized,
         Self::Forbidden,
         Self::IdentityUnavailable,
@@ -76,6 +79,7 @@ impl Code {
         Self::ClusterUnavailable,
         Self::ClusterRefused,
         Self::MissingRight,
+        Self::StoreUnavailable,
     ];
 
     /// The code on the wire.
@@ -101,6 +105,7 @@ impl Code {
             Self::ClusterUnavailable => "cluster-unavailable",
             Self::ClusterRefused => "cluster-refused",
             Self::MissingRight => "missing-right",
+            Self::StoreUnavailable => "store-unavailable",
         }
     }
 
@@ -118,7 +123,9 @@ impl Code {
             Self::Malformed => StatusCode::BAD_REQUEST,
             Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             Self::UnusableClass | Self::EnvironmentDeleting | Self::Conflict => StatusCode::CONFLICT,
-            Self::ClusterUnavailable | Self::IdentityUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ClusterUnavailable | Self::IdentityUnavailable | Self::StoreUnavailable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::ClusterRefused | Self::MissingRight => StatusCode::BAD_GATEWAY,
         }
     }
@@ -146,6 +153,7 @@ impl Code {
             Self::ClusterUnavailable => "The cluster does not answer",
             Self::ClusterRefused => "The cluster refused",
             Self::MissingRight => "The manager lacks a right in the cluster",
+            Self::StoreUnavailable => "The store does not do what the call needs",
         }
     }
 }
@@ -212,10 +220,16 @@ impl FieldError {
     }
 }
 
+/// The sentence of a problem, as an extension of its response.
+#[derive(Debug, Clone)]
+pub(super) struct Told(pub(super) Arc<str>);
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let told = Told(self.detail.as_str().into());
         let mut response = (status, Json(self)).into_response();
+        response.extensions_mut().insert(told);
         let fields = response.headers_mut();
         fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {

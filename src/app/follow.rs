@@ -30,7 +30,7 @@ pub(super) struct Follow {
 impl Follow {
     /// Follows until `end`.
     pub(super) async fn run(self, end: CancellationToken) {
-        let _until = end.run_until_cancelled(self.forever()).await;
+        let _until = end.run_until_cancelled(Box::pin(self.forever())).await;
     }
 
     async fn forever(self) {

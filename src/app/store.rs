@@ -2,6 +2,7 @@
 
 use super::follow::Follow;
 use super::measure::Measure;
+use crate::api;
 use crate::config::{self, Prices};
 use crate::model::{Clock, earlier};
 use crate::store::{Store, StoreError, StoreUrl};
@@ -17,6 +18,8 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+/// How often calls of dead processes are looked for.
+const LOOK: Duration = Duration::from_secs(15);
 /// How often what is over is forgotten.
 const TIDY: Duration = Duration::from_secs(3600);
 /// How often the outbox is looked at, when nobody says that there is something in it.
@@ -83,7 +86,13 @@ impl Kept {
     pub(super) fn start(&self, client: &kube::Client, namespace: &str, end: &CancellationToken) {
         let store = || self.store.clone();
         self.tasks.spawn(store().keep_alive(self.last.clone()));
-        let upkeep = Upkeep { store: store(), clock: self.clock.clone(), audit_days: self.audit_days };
+        let upkeep = Upkeep {
+            store: store(),
+            clock: self.clock.clone(),
+            audit_days: self.audit_days,
+            client: client.clone(),
+            namespace: namespace.to_owned(),
+        };
         self.tasks.spawn(upkeep.run(end.clone()));
         let api = Api::namespaced(client.clone(), namespace);
         let follow = Follow { store: store(), clock: self.clock.clone(), api, news: self.outbox.clone() };
@@ -114,20 +123,29 @@ struct Upkeep {
     store: Store,
     clock: Clock,
     audit_days: u16,
+    /// For what became of calls whose process died.
+    client: kube::Client,
+    namespace: String,
 }
 
 impl Upkeep {
     async fn run(self, end: CancellationToken) {
-        let mut tidy = tokio::time::interval(TIDY);
+        let (mut look, mut tidy) = (tokio::time::interval(LOOK), tokio::time::interval(TIDY));
         loop {
             let done = tokio::select! {
                 () = end.cancelled() => return,
+                _ = look.tick() => self.close_interrupted().await,
                 _ = tidy.tick() => self.tidy().await,
             };
             if let Err(error) = done {
                 tracing::warn!(%error, "the store could not be kept in order; it is tried again");
             }
         }
+    }
+
+    async fn close_interrupted(&self) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        api::close_interrupted(&self.store, &self.client, &self.namespace, now).await.map(drop)
     }
 
     async fn tidy(&self) -> Result<(), StoreError> {
