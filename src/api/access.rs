@@ -4,7 +4,7 @@ use super::problem::{Code, Problem};
 use super::rate_limits::RateLimits;
 use super::rules::{self, Ruled};
 use super::tls::Peer;
-use super::{ApiState, Shared, audit};
+use super::{ApiState, Shared, audit, verbs};
 use crate::identity::{Action, Caller, Refused};
 use crate::model::{ClassName, EnvironmentKey, Hostname, UserId, shown};
 use crate::telemetry::metrics::{self, CallerRefused};
@@ -136,13 +136,12 @@ async fn allowed(caller: &Caller, request: &mut Request) -> Result<Action, Box<R
         Ok(parameters) => parameters,
         Err(error) => return refuse(Code::Malformed, error.to_string()),
     };
-    let last = parameters.iter().last().map(|(_, value)| value);
-    let path = rules::path_of(route.strip_prefix("/api/v1").unwrap_or(&route), last);
+    let path = verbs::outside(route.strip_prefix("/api/v1").unwrap_or(&route));
     let action = match rules::rule(request.method().as_str(), &path) {
         Ruled::Is(action) => action,
         Ruled::OtherMethods(methods) => return Err(Box::new(other_methods(request, &methods))),
         Ruled::Unknown => {
-            let path = shown(request.uri().path());
+            let path = shown(&verbs::outside(request.uri().path()));
             return refuse(
                 Code::NoSuchPath,
                 format!("the API has no path {path}; /api/v1/openapi.json lists all of them"),
@@ -162,7 +161,7 @@ async fn allowed(caller: &Caller, request: &mut Request) -> Result<Action, Box<R
 fn other_methods(request: &Request, methods: &[&str]) -> Response {
     let said = format!(
         "{} has no method {}; the Allow field names those it has",
-        shown(request.uri().path()),
+        shown(&verbs::outside(request.uri().path())),
         request.method()
     );
     let mut response = Problem::new(Code::MethodNotAllowed, said).into_response();
@@ -179,7 +178,6 @@ fn key(parameters: &RawPathParams) -> Result<Option<EnvironmentKey>, String> {
     let Some(user) = value("user") else { return Ok(None) };
     let user = user.parse::<UserId>().map_err(|error| error.to_string())?;
     let class = value("class").unwrap_or_default();
-    let class = class.split_once(':').map_or(class, |(class, _)| class);
     let class = class.parse::<ClassName>().map_err(|error| error.to_string())?;
     Ok(Some(EnvironmentKey::new(user, class)))
 }

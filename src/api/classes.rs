@@ -1,15 +1,19 @@
-//! `GET /classes` and `GET /classes/{name}`.
+//! `GET /classes` and `GET /classes/{name}`, and how a class is told.
 
 use super::environment_view::ConditionView;
+use super::etag::{Conditions, Tag};
+use super::input::Query;
 use super::problem::{Code, Problem};
 use super::{ApiState, Shared, cluster};
-use crate::model::{ClassName, did_you_mean, shown};
+use crate::model::{ClassName, InvalidClassName, did_you_mean, shown};
 use crate::resources::{Class, ConditionType, EnvironmentClass};
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
+use axum::response::Response;
 use kube::Api;
-use kube::api::ListParams;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 /// A class of environments.
@@ -39,6 +43,10 @@ pub struct ClassView {
     pub message: Option<String>,
     /// Everything that the operator says of it.
     pub conditions: Vec<ConditionView>,
+    /// The whole of it, as a PUT takes it. Not in lists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>, nullable = false)]
+    pub spec: Option<Value>,
 }
 
 /// A parameter of a class.
@@ -68,13 +76,11 @@ pub struct ClassList {
 /// All classes, by name.
 #[utoipa::path(get, path = "/api/v1/classes", tag = "classes", responses(
     (status = 200, body = ClassList),
-    (status = 401, body = Problem, content_type = "application/problem+json"),
-    (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn list(State(state): Shared) -> Result<Json<ClassList>, Problem> {
-    let classes = api(&state).list(&ListParams::default()).await.map_err(|error| cluster::problem(&error))?;
-    let mut items: Vec<ClassView> = classes.items.iter().map(|class| ClassView::of(class, &state)).collect();
-    items.sort_by(|a, b| a.name.cmp(&b.name));
+pub(super) async fn list(State(state): Shared, query: Query) -> Result<Json<ClassList>, Problem> {
+    query.done()?;
+    state.seen.complete().await?;
+    let items = state.seen.classes().iter().map(|class| ClassView::of(class, &state)).collect();
     Ok(Json(ClassList { items }))
 }
 
@@ -82,15 +88,26 @@ pub(super) async fn list(State(state): Shared) -> Result<Json<ClassList>, Proble
 #[utoipa::path(get, path = "/api/v1/classes/{name}", tag = "classes", params(
     ("name" = String, Path, description = "the class"),
 ), responses(
-    (status = 200, body = ClassView),
-    (status = 400, description = "no class name", body = Problem, content_type = "application/problem+json"),
-    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 200, body = ClassView, headers(("ETag" = String, description = "for If-Match and If-None-Match"))),
+    (status = 304, description = "it is what If-None-Match names"),
     (status = 404, description = "no such class; the nearest is named", body = Problem, content_type = "application/problem+json"),
-    (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn show(State(state): Shared, Path(name): Path<String>) -> Result<Json<ClassView>, Problem> {
-    let name = name.parse::<ClassName>().map_err(|error| Problem::new(Code::Malformed, error.to_string()))?;
-    Ok(Json(ClassView::of(&wire(&state, &name).await?, &state)))
+pub(super) async fn show(
+    State(state): Shared,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    query: Query,
+) -> Result<Response, Problem> {
+    let name = named(&name)?;
+    query.done()?;
+    let conditions = Conditions::of(&headers)?;
+    let object = wire(&state, &name).await?;
+    Ok(conditions.answer(&Tag::of(&object), Json(ClassView::whole(&object, &state))))
+}
+
+/// The class's name in a path.
+pub(super) fn named(text: &str) -> Result<ClassName, Problem> {
+    text.parse().map_err(|error: InvalidClassName| Problem::new(Code::Malformed, error.to_string()))
 }
 
 /// The checked class `name`; the problem names the nearest one, or says what is wrong with the class.
@@ -104,26 +121,19 @@ pub(super) async fn find(state: &ApiState, name: &ClassName) -> Result<Class, Pr
     }
 }
 
-async fn wire(state: &ApiState, name: &ClassName) -> Result<EnvironmentClass, Problem> {
+pub(super) async fn wire(state: &ApiState, name: &ClassName) -> Result<EnvironmentClass, Problem> {
     let found = api(state).get_opt(name.as_str()).await.map_err(|error| cluster::problem(&error))?;
-    match found {
-        Some(class) => Ok(class),
-        None => Err(unknown(state, name).await),
-    }
+    found.ok_or_else(|| unknown(state, name))
 }
 
-async fn unknown(state: &ApiState, name: &ClassName) -> Problem {
-    match api(state).list(&ListParams::default()).await {
-        Ok(classes) => {
-            let names: Vec<&str> = classes.items.iter().filter_map(|class| class.metadata.name.as_deref()).collect();
-            let hint = did_you_mean(name.as_str(), names.iter().copied());
-            Problem::new(Code::UnknownClass, format!("there is no class {}{hint}", shown(name.as_str())))
-        }
-        Err(error) => cluster::problem(&error),
-    }
+/// That there is no such class, with the nearest name.
+pub(super) fn unknown(state: &ApiState, name: &ClassName) -> Problem {
+    let known = state.seen.classes();
+    let hint = did_you_mean(name.as_str(), known.iter().filter_map(|class| class.metadata.name.as_deref()));
+    Problem::new(Code::UnknownClass, format!("there is no class {}{hint}", shown(name.as_str())))
 }
 
-fn api(state: &ApiState) -> Api<EnvironmentClass> {
+pub(super) fn api(state: &ApiState) -> Api<EnvironmentClass> {
     Api::all(state.client.clone())
 }
 
@@ -136,6 +146,11 @@ fn refusal(object: &EnvironmentClass) -> Option<String> {
 }
 
 impl ClassView {
+    /// With the whole spec, as a PUT takes it.
+    pub(super) fn whole(object: &EnvironmentClass, state: &ApiState) -> Self {
+        Self { spec: serde_json::to_value(&object.spec).ok(), ..Self::of(object, state) }
+    }
+
     fn of(object: &EnvironmentClass, state: &ApiState) -> Self {
         let spec = &object.spec;
         let wrong = Class::try_from(object).err().map(|error| error.to_string()).or_else(|| refusal(object));
@@ -158,6 +173,7 @@ impl ClassView {
             usable: wrong.is_none(),
             message: wrong,
             conditions: conditions.map(ConditionView::of).collect(),
+            spec: None,
         }
     }
 }

@@ -156,7 +156,9 @@ fn check(from: Date, to: Date) -> Result<(), Problem> {
     let days = from.until(to).map(|span| span.get_days()).unwrap_or(i32::MAX);
     let said = match days {
         _ if from > to => format!("from is {from}, which is after to, {to}"),
-        days if days >= MOST_DAYS => format!("from {from} to {to} are {} days; {MOST_DAYS} are the most", i64::from(days) + 1),
+        days if days >= MOST_DAYS => {
+            format!("from {from} to {to} are {} days; {MOST_DAYS} are the most", i64::from(days) + 1)
+        }
         _ => return Ok(()),
     };
     Err(Problem::invalid(vec![FieldError::new("?from", said)]))

@@ -2,8 +2,8 @@
 
 use super::ApiState;
 use crate::model::{Hostname, UserId};
-use crate::resources::{Class, ConditionType, Environment};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use crate::resources::{Class, ConditionType, Environment, EnvironmentLife};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -48,10 +48,52 @@ pub struct EnvironmentView {
     pub replicas: Option<i32>,
     /// Pods that answer their readiness probe.
     pub ready_replicas: Option<i32>,
+    /// Whether it is to sleep.
+    pub sleeping: bool,
+    /// Whether it is kept from expiring, where its class allows that.
+    pub pinned: bool,
+    /// How long it lives; null while nothing is known of that.
+    pub life: Option<LifeView>,
     /// When it was made (RFC 3339).
     pub created_at: Option<String>,
     /// Everything that the operator says of it.
     pub conditions: Vec<ConditionView>,
+}
+
+/// How an environment lives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LifeView {
+    /// In which part of its life it is: `Active`, `Asleep`, `Expiring` or `Expired`.
+    #[schema(example = "Active")]
+    pub phase: String,
+    /// When it expires, if nothing comes in between (RFC 3339).
+    pub expires_at: Option<String>,
+    /// When it was used last, as far as that has been noted (RFC 3339).
+    pub last_used_at: Option<String>,
+    /// When the last warning before it expires was given (RFC 3339).
+    pub warned_at: Option<String>,
+    /// Since when it sleeps (RFC 3339).
+    pub asleep_since: Option<String>,
+    /// Whether a request wakes it, where it sleeps.
+    pub wakes_on_request: bool,
+    /// What is to be said of it, in a sentence.
+    pub message: String,
+}
+
+impl LifeView {
+    fn of(life: &EnvironmentLife) -> Self {
+        let time = |time: &Option<Time>| time.as_ref().map(|time| time.0.to_string());
+        Self {
+            phase: life.phase.as_str().to_owned(),
+            expires_at: time(&life.expires_at),
+            last_used_at: time(&life.last_used_at),
+            warned_at: time(&life.warned_at),
+            asleep_since: time(&life.asleep_since),
+            wakes_on_request: life.wakes_on_request,
+            message: life.message.clone(),
+        }
+    }
 }
 
 /// A condition by the Kubernetes API conventions.
@@ -76,6 +118,9 @@ pub struct ConditionView {
 pub struct EnvironmentList {
     /// The environments.
     pub items: Vec<EnvironmentView>,
+    /// The cursor of the page that follows; none on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 impl EnvironmentView {
@@ -103,11 +148,20 @@ impl EnvironmentView {
             revision: status.revision,
             replicas: status.replicas,
             ready_replicas: status.ready_replicas,
+            sleeping: object.spec.sleeping,
+            pinned: object.spec.pinned,
+            life: status.life.as_ref().map(LifeView::of),
             created_at: object.metadata.creation_timestamp.as_ref().map(|time| time.0.to_string()),
             conditions: status.conditions.iter().map(ConditionView::of).collect(),
             host: status.host,
             url: status.url,
         }
+    }
+
+    /// Whether it is where it is to be, though nothing answers: it sleeps, or its class has no pods.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let current = self.observed_generation.is_some_and(|observed| observed >= self.generation);
+        current && !self.ready && self.conditions.iter().any(|it| it.kind == "Progressing" && it.status == "False")
     }
 
     /// Fills in the host and the URL that the status does not have yet.

@@ -47,10 +47,7 @@ pub struct EventList {
     ("class" = String, Path, description = "of which class it is"),
 ), responses(
     (status = 200, body = EventList),
-    (status = 400, description = "no user id or class name", body = Problem, content_type = "application/problem+json"),
-    (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
-    (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn list(
     State(state): Shared,

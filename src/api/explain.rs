@@ -58,11 +58,6 @@ pub struct ExplainResponse {
 /// Who would get this very request, and why: the rule that wins, those that lost, the pods and the certificate.
 #[utoipa::path(post, path = "/api/v1/explain", tag = "routing", request_body = ExplainRequest, responses(
     (status = 200, body = ExplainResponse),
-    (status = 400, description = "no JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 401, body = Problem, content_type = "application/problem+json"),
-    (status = 413, body = Problem, content_type = "application/problem+json"),
-    (status = 415, body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "mistakes in the request; all are told", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn explain(State(state): Shared, request: Request) -> Result<Json<ExplainResponse>, Problem> {
     let asked = Asked::read(&json_object(request).await?)?;

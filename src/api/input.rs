@@ -1,7 +1,7 @@
 //! What comes from outside with a request: path, query, body. Each becomes a type here, or a problem.
 
 use super::problem::{Code, FieldError, Problem};
-use super::{ApiState, MAX_BODY_BYTES};
+use super::{ApiState, MAX_BODY_BYTES, json};
 use crate::model::{ClassName, EnvironmentKey, UserId, did_you_mean, shown};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, RawQuery, Request};
@@ -12,6 +12,10 @@ use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a whole body may take.
+const BODY_TIME: Duration = Duration::from_secs(10);
 
 /// The `{user}/{class}` of a path. The user is folded to lower case.
 pub(super) struct EnvironmentPath(pub(super) EnvironmentKey);
@@ -20,11 +24,30 @@ impl FromRequestParts<Arc<ApiState>> for EnvironmentPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &Arc<ApiState>) -> Result<Self, Problem> {
-        let path = Path::<(String, String)>::from_request_parts(parts, state).await;
-        let Path((user, class)) = path.map_err(|error| Problem::new(Code::Malformed, error.body_text()))?;
+        let path = Path::<BTreeMap<String, String>>::from_request_parts(parts, state).await;
+        let Path(named) = path.map_err(|error| Problem::new(Code::Malformed, error.body_text()))?;
+        let of = |name: &str| named.get(name).map(String::as_str).unwrap_or_default();
+        let (user, class) = (of("user"), of("class"));
         let user = user.parse::<UserId>().map_err(|error| Problem::new(Code::Malformed, error.to_string()))?;
         let class = class.parse::<ClassName>().map_err(|error| Problem::new(Code::Malformed, error.to_string()))?;
         Ok(Self(EnvironmentKey::new(user, class)))
+    }
+}
+
+/// The `{number}` of a path.
+pub(super) struct NumberPath(pub(super) i64);
+
+impl FromRequestParts<Arc<ApiState>> for NumberPath {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &Arc<ApiState>) -> Result<Self, Problem> {
+        let path = Path::<BTreeMap<String, String>>::from_request_parts(parts, state).await;
+        let Path(named) = path.map_err(|error| Problem::new(Code::Malformed, error.body_text()))?;
+        let text = named.get("number").map(String::as_str).unwrap_or_default();
+        let number = text.parse().ok().filter(|number| *number > 0);
+        number
+            .map(Self)
+            .ok_or_else(|| Problem::new(Code::Malformed, format!("{} is not a number of 1 or more", shown(text))))
     }
 }
 
@@ -72,6 +95,23 @@ impl Query {
         value
     }
 
+    /// The same, where not every value of the type will do.
+    pub(super) fn take_checked<T: FromStr>(
+        &mut self,
+        name: &'static str,
+        wanted: &str,
+        check: impl FnOnce(&T) -> bool,
+    ) -> Option<T> {
+        let text = self.given.get(name).cloned();
+        let value = self.take(name, wanted)?;
+        if check(&value) {
+            return Some(value);
+        }
+        let said = format!("{name} is {}; it has to be {wanted}", shown(&text.unwrap_or_default()));
+        self.errors.push(FieldError::new(format!("?{name}"), said));
+        None
+    }
+
     /// The switch `name`: `true` or `false`, and on when it has no value.
     pub(super) fn switch(&mut self, name: &'static str) -> Option<bool> {
         self.take(name, "true or false")
@@ -97,8 +137,9 @@ pub(super) async fn json_object(request: Request) -> Result<Map<String, Value>, 
         return Err(Problem::new(Code::UnsupportedMediaType, said));
     }
     let bytes = limited(request.into_body()).await?;
-    match serde_json::from_slice(&bytes) {
-        Ok(Value::Object(fields)) => Ok(fields),
+    match json::parse(&bytes) {
+        Ok((Value::Object(fields), twice)) if twice.is_empty() => Ok(fields),
+        Ok((Value::Object(_), twice)) => Err(Problem::invalid(twice.into_iter().map(given_twice).collect())),
         Ok(_) => {
             Err(Problem::new(Code::Malformed, "the body is JSON, but not an object; it begins with { and ends with }"))
         }
@@ -106,9 +147,28 @@ pub(super) async fn json_object(request: Request) -> Result<Map<String, Value>, 
     }
 }
 
+fn given_twice(at: String) -> FieldError {
+    let name = at.rsplit('/').next().unwrap_or_default();
+    let said = format!("the field {} is given twice; give it once", shown(name));
+    FieldError::new(at, said)
+}
+
+/// Refuses a body where none is read, so that nobody believes that it had an effect.
+pub(super) async fn no_body(request: Request) -> Result<(), Problem> {
+    match limited(request.into_body()).await?.as_ref() {
+        [] => Ok(()),
+        _ => Err(Problem::new(Code::Malformed, "this call takes no body; leave it out")),
+    }
+}
+
 async fn limited(body: Body) -> Result<bytes::Bytes, Problem> {
     use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-    match Limited::new(body, MAX_BODY_BYTES).collect().await {
+    let collected = tokio::time::timeout(BODY_TIME, Limited::new(body, MAX_BODY_BYTES).collect());
+    let Ok(collected) = collected.await else {
+        let said = format!("the body was not complete after {} seconds", BODY_TIME.as_secs());
+        return Err(Problem::new(Code::BodyTooSlow, said));
+    };
+    match collected {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
             Err(Problem::new(Code::BodyTooLarge, format!("the body has more than {MAX_BODY_BYTES} bytes")))

@@ -2,7 +2,7 @@
 
 use super::input::{EnvironmentPath, Query};
 use super::problem::{Code, Problem};
-use super::{ApiState, Shared, cluster, environments, pods};
+use super::{ApiState, Shared, cluster, environments, news_stream, pods};
 use crate::model::{EnvironmentKey, did_you_mean, shown};
 use axum::body::Body;
 use axum::extract::State;
@@ -34,13 +34,10 @@ const WAITING_LINES: usize = 256;
     ("previous" = Option<bool>, Query, description = "of the container that ran before the last restart"),
     ("pod" = Option<String>, Query, description = "only of this pod"),
     ("timestamps" = Option<bool>, Query, description = "begin each line with its time"),
+    ("timeout" = Option<u64>, Query, description = "end the stream after so many seconds", minimum = 1, maximum = 86400),
 ), responses(
     (status = 200, description = "lines of text", body = String, content_type = "text/plain"),
-    (status = 400, description = "no user id or class name", body = Problem, content_type = "application/problem+json"),
-    (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "a mistake in the query", body = Problem, content_type = "application/problem+json"),
-    (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn stream(
     State(state): Shared,
@@ -54,6 +51,7 @@ pub(super) async fn stream(
         timestamps: query.switch("timestamps").unwrap_or_default(),
         pod: query.take("pod", "the name of a pod"),
     };
+    let limit = news_stream::timeout(&mut query);
     query.done()?;
     environments::find(&state, &key).await?;
     let chosen = choose(pods::of_environment(&state, &key).await?, &key, wanted.pod.as_deref())?;
@@ -62,6 +60,7 @@ pub(super) async fn stream(
     // The task ends when nobody receives any more, when all is read, or at the shutdown.
     tokio::spawn(state.shutdown.clone().run_until_cancelled_owned(merge.run(chosen)));
     let received = futures::stream::unfold(received, async |mut lines| Some((lines.recv().await?, lines)));
+    let received = news_stream::until(received, limit, std::future::pending());
     let body = Body::from_stream(received.map(Ok::<Bytes, Infallible>));
     Ok(([(CONTENT_TYPE, "text/plain; charset=utf-8"), (CACHE_CONTROL, "no-store")], body).into_response())
 }

@@ -1,7 +1,13 @@
 //! The description of the API (OpenAPI 3.1), made from the code. `deploy/openapi.json` is its copy.
 
-use super::{classes, environments, events, explain, login, logs, me, pods, put_environment, version, watch};
+mod complete;
+
+use super::{
+    actions, audit, bulk, class_changes, classes, costs, environments, events, explain, generations, login, logs, me,
+    news_stream, pods, preview, put_environment, revisions, routes, seen, usage, version, watch, webhooks,
+};
 use axum::Json;
+use serde_json::Value;
 use std::sync::LazyLock;
 use utoipa::openapi::OpenApi as Document;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -20,22 +26,57 @@ use utoipa::{Modify, OpenApi};
         environments::show,
         put_environment::put,
         environments::delete,
+        actions::restart,
+        actions::sleep,
+        actions::wake,
+        actions::pin,
+        actions::unpin,
+        actions::extend,
+        revisions::rollback,
+        revisions::list,
+        revisions::diff,
+        generations::show,
+        generations::wait,
+        bulk::delete,
+        bulk::restart,
+        bulk::sleep,
+        bulk::wake,
+        bulk::extend,
         pods::list,
         logs::stream,
         events::list,
+        usage::show,
         watch::stream,
+        news_stream::stream,
         classes::list,
         classes::show,
+        class_changes::put,
+        class_changes::delete,
+        routes::list,
+        preview::preview,
         explain::explain,
+        audit::list,
+        audit::verify,
+        costs::list,
+        webhooks::list,
+        webhooks::create,
+        webhooks::show,
+        webhooks::change,
+        webhooks::delete,
+        webhooks::deliveries,
+        webhooks::resend,
         login::show,
         me::show,
         version::show,
     ),
+    components(schemas(seen::News, environments::SortField, super::problem::Problem)),
     tags(
         (name = "environments", description = "One person's environments"),
         (name = "classes", description = "What environments of a class look like"),
         (name = "routing", description = "How the gateway routes"),
         (name = "people", description = "Who calls, and with what"),
+        (name = "audit", description = "What was done by whom"),
+        (name = "webhooks", description = "Who is told of what happens to environments"),
         (name = "about", description = "The installation itself"),
     ),
     security(("token" = [])),
@@ -54,12 +95,16 @@ impl Modify for BearerToken {
 }
 
 /// The description of the API.
-pub fn document() -> &'static Document {
-    static DOCUMENT: LazyLock<Document> = LazyLock::new(Description::openapi);
+pub fn document() -> &'static Value {
+    static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+        let mut document = serde_json::to_value(Description::openapi()).unwrap_or_default();
+        complete::complete(&mut document);
+        document
+    });
     &DOCUMENT
 }
 
 /// `GET /openapi.json`, for everybody.
-pub(super) async fn show() -> Json<&'static Document> {
+pub(super) async fn show() -> Json<&'static Value> {
     Json(document())
 }

@@ -75,10 +75,7 @@ pub struct PodList {
     ("class" = String, Path, description = "of which class it is"),
 ), responses(
     (status = 200, body = PodList),
-    (status = 400, description = "no user id or class name", body = Problem, content_type = "application/problem+json"),
-    (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
-    (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn list(
     State(state): Shared,

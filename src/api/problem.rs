@@ -1,5 +1,7 @@
 //! Problem documents (RFC 9457): every error of the API is one, with a code that never changes its meaning.
 
+use super::request_id::RequestId;
+use super::verbs;
 use axum::Json;
 use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -30,16 +32,30 @@ pub enum Code {
     UnsupportedMediaType,
     /// The body is larger than [`super::MAX_BODY_BYTES`].
     BodyTooLarge,
+    /// The body does not come fast enough.
+    BodyTooSlow,
     /// The body is not JSON, or the query or path cannot be read.
     Malformed,
     /// Something in the request is wrong; `errors` has all of it.
     Invalid,
+    /// What is there is not what `If-Match` or `If-None-Match` asks for.
+    PreconditionFailed,
+    /// The `Idempotency-Key` was used with another request.
+    IdempotencyKeyReused,
+    /// The call with this `Idempotency-Key` is still running.
+    IdempotencyKeyRunning,
     /// There is no such class.
     UnknownClass,
     /// The class itself is wrong; an administrator has to mend it.
     UnusableClass,
+    /// Environments use the class, so it stays.
+    ClassInUse,
     /// There is no such environment.
     NoSuchEnvironment,
+    /// The environment has no such revision.
+    NoSuchRevision,
+    /// The environment has no such generation yet.
+    NoSuchGeneration,
     /// The environment has no such pod.
     NoSuchPod,
     /// The environment is being deleted.
@@ -54,11 +70,17 @@ pub enum Code {
     MissingRight,
     /// The store does not answer, or does not take what it is to keep.
     StoreUnavailable,
+    /// There is no such webhook.
+    NoSuchWebhook,
+    /// The webhook has no such delivery that could be sent again.
+    NoSuchDelivery,
+    /// There are as many webhooks as there may be.
+    TooManyWebhooks,
 }
 
 impl Code {
     /// All codes, for the documentation.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: &'static [Self] = &[
         Self::Unauthorized,
         Self::Forbidden,
         Self::IdentityUnavailable,
@@ -68,11 +90,18 @@ impl Code {
         Self::MethodNotAllowed,
         Self::UnsupportedMediaType,
         Self::BodyTooLarge,
+        Self::BodyTooSlow,
         Self::Malformed,
         Self::Invalid,
+        Self::PreconditionFailed,
+        Self::IdempotencyKeyReused,
+        Self::IdempotencyKeyRunning,
         Self::UnknownClass,
         Self::UnusableClass,
+        Self::ClassInUse,
         Self::NoSuchEnvironment,
+        Self::NoSuchRevision,
+        Self::NoSuchGeneration,
         Self::NoSuchPod,
         Self::EnvironmentDeleting,
         Self::Conflict,
@@ -80,6 +109,9 @@ impl Code {
         Self::ClusterRefused,
         Self::MissingRight,
         Self::StoreUnavailable,
+        Self::NoSuchWebhook,
+        Self::NoSuchDelivery,
+        Self::TooManyWebhooks,
     ];
 
     /// The code on the wire.
@@ -94,11 +126,18 @@ impl Code {
             Self::MethodNotAllowed => "method-not-allowed",
             Self::UnsupportedMediaType => "unsupported-media-type",
             Self::BodyTooLarge => "body-too-large",
+            Self::BodyTooSlow => "body-too-slow",
             Self::Malformed => "malformed",
             Self::Invalid => "invalid",
+            Self::PreconditionFailed => "precondition-failed",
+            Self::IdempotencyKeyReused => "idempotency-key-reused",
+            Self::IdempotencyKeyRunning => "idempotency-key-running",
             Self::UnknownClass => "unknown-class",
             Self::UnusableClass => "unusable-class",
+            Self::ClassInUse => "class-in-use",
             Self::NoSuchEnvironment => "no-such-environment",
+            Self::NoSuchRevision => "no-such-revision",
+            Self::NoSuchGeneration => "no-such-generation",
             Self::NoSuchPod => "no-such-pod",
             Self::EnvironmentDeleting => "environment-deleting",
             Self::Conflict => "conflict",
@@ -106,6 +145,9 @@ impl Code {
             Self::ClusterRefused => "cluster-refused",
             Self::MissingRight => "missing-right",
             Self::StoreUnavailable => "store-unavailable",
+            Self::NoSuchWebhook => "no-such-webhook",
+            Self::NoSuchDelivery => "no-such-delivery",
+            Self::TooManyWebhooks => "too-many-webhooks",
         }
     }
 
@@ -116,13 +158,27 @@ impl Code {
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
-            Self::NoSuchPath | Self::UnknownClass | Self::NoSuchEnvironment | Self::NoSuchPod => StatusCode::NOT_FOUND,
+            Self::NoSuchPath
+            | Self::UnknownClass
+            | Self::NoSuchEnvironment
+            | Self::NoSuchRevision
+            | Self::NoSuchGeneration
+            | Self::NoSuchWebhook
+            | Self::NoSuchDelivery
+            | Self::NoSuchPod => StatusCode::NOT_FOUND,
+            Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
+            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Malformed => StatusCode::BAD_REQUEST,
-            Self::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::UnusableClass | Self::EnvironmentDeleting | Self::Conflict => StatusCode::CONFLICT,
+            Self::Invalid | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::UnusableClass
+            | Self::ClassInUse
+            | Self::EnvironmentDeleting
+            | Self::IdempotencyKeyRunning
+            | Self::TooManyWebhooks
+            | Self::Conflict => StatusCode::CONFLICT,
             Self::ClusterUnavailable | Self::IdentityUnavailable | Self::StoreUnavailable => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -142,6 +198,13 @@ impl Code {
             Self::MethodNotAllowed => "The path has no such method",
             Self::UnsupportedMediaType => "The body is not declared as JSON",
             Self::BodyTooLarge => "The body is too large",
+            Self::BodyTooSlow => "The body does not come fast enough",
+            Self::PreconditionFailed => "What is there is not what the request asks for",
+            Self::IdempotencyKeyReused => "The Idempotency-Key was used with another request",
+            Self::IdempotencyKeyRunning => "The call with this Idempotency-Key is still running",
+            Self::ClassInUse => "Environments use the class",
+            Self::NoSuchRevision => "There is no such revision",
+            Self::NoSuchGeneration => "There is no such generation",
             Self::Malformed => "The request cannot be read",
             Self::Invalid => "The request has mistakes",
             Self::UnknownClass => "There is no such class",
@@ -154,6 +217,9 @@ impl Code {
             Self::ClusterRefused => "The cluster refused",
             Self::MissingRight => "The manager lacks a right in the cluster",
             Self::StoreUnavailable => "The store does not do what the call needs",
+            Self::NoSuchWebhook => "There is no such webhook",
+            Self::NoSuchDelivery => "There is no such delivery",
+            Self::TooManyWebhooks => "There are too many webhooks",
         }
     }
 }
@@ -170,6 +236,7 @@ pub struct FieldError {
 
 /// A problem document (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Problem {
     /// The code as a URI.
     #[serde(rename = "type")]
@@ -181,13 +248,17 @@ pub struct Problem {
     /// The status of the response.
     pub status: u16,
     /// What went wrong, for programs.
-    #[schema(example = "unknown-class")]
-    pub code: String,
+    #[schema(value_type = String, example = "unknown-class")]
+    pub code: Box<str>,
     /// What went wrong, for people.
     pub detail: String,
     /// Every mistake with its place.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// The name of the call, as it stands in `X-Request-Id` and in the manager's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "0c7d2e0f5b9a4d1e8f6a3b2c1d0e9f8a")]
+    pub request_id: Option<Box<str>>,
 }
 
 impl Problem {
@@ -197,9 +268,10 @@ impl Problem {
             kind: format!("urn:doorstep:problem:{}", code.as_str()).into(),
             title: code.title().into(),
             status: code.status().as_u16(),
-            code: code.as_str().to_owned(),
+            code: code.as_str().into(),
             detail: detail.into(),
             errors: Vec::new(),
+            request_id: None,
         }
     }
 
@@ -225,7 +297,8 @@ impl FieldError {
 pub(super) struct Told(pub(super) Arc<str>);
 
 impl IntoResponse for Problem {
-    fn into_response(self) -> Response {
+    fn into_response(mut self) -> Response {
+        self.request_id = RequestId::current().map(|id| id.as_str().into());
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let told = Told(self.detail.as_str().into());
         let mut response = (status, Json(self)).into_response();
@@ -243,12 +316,12 @@ impl IntoResponse for Problem {
 }
 
 pub(super) async fn no_such_path(request: Request) -> Problem {
-    let path = crate::model::shown(request.uri().path());
+    let path = crate::model::shown(&verbs::outside(request.uri().path()));
     Problem::new(Code::NoSuchPath, format!("the API has no path {path}; /api/v1/openapi.json lists all of them"))
 }
 
 pub(super) async fn no_such_method(method: Method, request: Request) -> Problem {
-    let path = crate::model::shown(request.uri().path());
+    let path = crate::model::shown(&verbs::outside(request.uri().path()));
     Problem::new(Code::MethodNotAllowed, format!("{path} has no method {method}; the Allow field names those it has"))
 }
 

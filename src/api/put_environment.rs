@@ -1,77 +1,121 @@
 //! `PUT /environments/{user}/{class}`: makes an environment, or gives it other parameters.
 
-use super::classes;
+use super::change::make_or_change;
 use super::environment_view::EnvironmentView;
-use super::environments::api;
-use super::input::{EnvironmentPath, json_object, kind_of, pointer, refuse_unknown};
+use super::etag::Conditions;
+use super::input::{EnvironmentPath, Query, json_object, kind_of, pointer, refuse_unknown};
 use super::problem::{Code, FieldError, Problem};
-use super::{ApiState, Shared, cluster};
+use super::{ApiState, Shared, answers, classes};
 use crate::model::{EnvironmentKey, Parameters};
-use crate::resources::labels::{API_FIELD_MANAGER, CLASS, USER};
+use crate::resources::labels::{CLASS, USER};
 use crate::resources::{Class, Environment, EnvironmentSpec};
-use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
-use kube::api::PostParams;
+use axum::response::Response;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
-/// How often a write is tried again when somebody else writes the same object.
-const ATTEMPTS: usize = 5;
-
 /// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EnvironmentInput {
     /// All parameters, by name. One that is not given any more is dropped.
     #[schema(example = json!({"TAG_FRONT": "1.4.2", "TAG_ASSETS": "7", "VERSION": "3.1.0"}))]
+    #[serde(default)]
     pub parameters: BTreeMap<String, String>,
+    /// Whether it is to sleep. Not given: it is to run, as somebody deploys it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub sleeping: Option<bool>,
+    /// Whether it is kept from expiring, where its class allows that. Not given: as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub pinned: Option<bool>,
+    /// Until when it is kept at least (RFC 3339), within the bounds of its class. Not given: as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false, format = DateTime, example = "2030-01-31T18:00:00Z")]
+    pub expires_at: Option<String>,
+}
+
+/// What is asked for, checked.
+#[derive(Debug, Clone, PartialEq)]
+struct Wish {
+    parameters: BTreeMap<String, String>,
+    sleeping: bool,
+    pinned: Option<bool>,
+    expires_at: Option<Time>,
 }
 
 /// Makes an environment, or replaces the parameters of one.
 ///
-/// The parameters are checked against the class first: with a mistake in any of them, nothing is changed.
+/// The parameters are checked against the class first: with a mistake in any of them, nothing is changed. With
+/// `Prefer: respond-async`, an environment that is not ready yet is answered with 202 and the place of its monitor. `If-Match`
+/// makes the change depend on nobody else having asked for another one, `If-None-Match: *` on there being none.
 #[utoipa::path(put, path = "/api/v1/environments/{user}/{class}", tag = "environments", params(
     ("user" = String, Path, description = "whose it is; folded to lower case"),
     ("class" = String, Path, description = "of which class it is"),
+    ("Prefer" = Option<String>, Header, description = "respond-async: 202 where the work goes on", pattern = "^[ -~]{1,64}$"),
 ), request_body = EnvironmentInput, responses(
     (status = 200, description = "it was there and has these parameters now", body = EnvironmentView),
     (status = 201, description = "it was made", body = EnvironmentView),
-    (status = 400, description = "no user id, class name or JSON", body = Problem, content_type = "application/problem+json"),
-    (status = 401, body = Problem, content_type = "application/problem+json"),
+    (status = 202, description = "it was made or changed; Location says where its progress is told", body = EnvironmentView),
     (status = 404, description = "no such class", body = Problem, content_type = "application/problem+json"),
     (status = 409, description = "it is being deleted, or the class is not usable", body = Problem, content_type = "application/problem+json"),
-    (status = 413, body = Problem, content_type = "application/problem+json"),
-    (status = 415, body = Problem, content_type = "application/problem+json"),
-    (status = 422, description = "mistakes in the parameters; all are told", body = Problem, content_type = "application/problem+json"),
-    (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn put(
     State(state): Shared,
     EnvironmentPath(key): EnvironmentPath,
+    query: Query,
     request: Request,
-) -> Result<(StatusCode, Json<EnvironmentView>), Problem> {
+) -> Result<Response, Problem> {
+    query.done()?;
+    let headers = request.headers().clone();
+    let conditions = Conditions::of(&headers)?;
     let body = json_object(request).await?;
     let class = classes::find(&state, &key.class).await?;
-    let parameters = checked(&class, &key, &body, &state)?;
+    let wish = checked(&class, &key, &body, &state)?;
     // It would stay as it is, and nobody would know why.
     if let Some(missing) = state.rights.borrow().blocking() {
         return Err(Problem::new(Code::MissingRight, format!("environments cannot be brought up: {missing}")));
     }
-    let (status, stored) = store(&state, &key, parameters).await?;
-    Ok((status, Json(EnvironmentView::of(&stored).with_address(&class, &key.user, &state))))
+    let edit = |spec: &mut EnvironmentSpec| {
+        wish.write(spec);
+        Ok(())
+    };
+    let changed = make_or_change(&state, &key, &conditions, |key| Ok(fresh(key, &wish)), edit).await?;
+    let status = if changed.before.is_none() { StatusCode::CREATED } else { StatusCode::OK };
+    let view = EnvironmentView::of(&changed.object).with_address(&class, &key.user, &state);
+    Ok(answers::as_preferred(&headers, status, &key, &changed.object, view))
+}
+
+impl Wish {
+    fn write(&self, spec: &mut EnvironmentSpec) {
+        spec.parameters.clone_from(&self.parameters);
+        if !self.sleeping && spec.sleeping {
+            spec.woken_at = Some(now());
+        }
+        spec.sleeping = self.sleeping;
+        spec.pinned = self.pinned.unwrap_or(spec.pinned);
+        if let Some(time) = &self.expires_at {
+            spec.expires_at = Some(time.clone());
+        }
+    }
+}
+
+/// Now, in whole seconds as the cluster keeps times.
+pub(super) fn now() -> Time {
+    let now = Timestamp::now();
+    Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
 }
 
 /// The parameters of the body, or every mistake that is in them.
-fn checked(
-    class: &Class,
-    key: &EnvironmentKey,
-    body: &Map<String, Value>,
-    state: &ApiState,
-) -> Result<BTreeMap<String, String>, Problem> {
+fn checked(class: &Class, key: &EnvironmentKey, body: &Map<String, Value>, state: &ApiState) -> Result<Wish, Problem> {
     let mut errors = Vec::new();
-    refuse_unknown(body, "", &["parameters"], &mut errors);
+    refuse_unknown(body, "", &["parameters", "sleeping", "pinned", "expiresAt"], &mut errors);
     let (given, mistyped) = texts(body, &mut errors);
     if let Err(mistakes) = Parameters::check(class.name.as_str(), &class.parameters, &given) {
         // A value of the wrong JSON type was reported already; that it is missing too would be told twice.
@@ -81,7 +125,38 @@ fn checked(
     if let Err(error) = class.host.host(&key.user, &state.domain) {
         errors.push(FieldError::new("", format!("this user can have no host of class {}: {error}", class.name)));
     }
-    if errors.is_empty() { Ok(given) } else { Err(Problem::invalid(errors)) }
+    let sleeping = switch(body, "sleeping", &mut errors).unwrap_or(false);
+    let pinned = switch(body, "pinned", &mut errors);
+    let expires_at = time(body, "expiresAt", &mut errors);
+    if errors.is_empty() {
+        Ok(Wish { parameters: given, sleeping, pinned, expires_at })
+    } else {
+        Err(Problem::invalid(errors))
+    }
+}
+
+fn switch(body: &Map<String, Value>, name: &str, errors: &mut Vec<FieldError>) -> Option<bool> {
+    match body.get(name)? {
+        Value::Bool(value) => Some(*value),
+        other => {
+            let said = format!("{name} is {}; it has to be true or false", kind_of(other));
+            errors.push(FieldError::new(pointer("", name), said));
+            None
+        }
+    }
+}
+
+/// A time of RFC 3339, in whole seconds.
+pub(super) fn time(body: &Map<String, Value>, name: &str, errors: &mut Vec<FieldError>) -> Option<Time> {
+    let value = body.get(name)?;
+    let read = value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
+    let read = read.and_then(|time| Timestamp::from_second(time.as_second()).ok());
+    if read.is_none() {
+        let given = value.as_str().map_or_else(|| kind_of(value).to_owned(), crate::model::shown);
+        let said = format!("{name} is {given}; it has to be a time of RFC 3339, like 2030-01-31T18:00:00Z");
+        errors.push(FieldError::new(pointer("", name), said));
+    }
+    read.map(Time)
 }
 
 /// The parameters that are strings, and the names of those that are not.
@@ -108,47 +183,14 @@ fn texts<'b>(body: &'b Map<String, Value>, errors: &mut Vec<FieldError>) -> (BTr
     (texts, mistyped)
 }
 
-/// Creates or replaces. Not a server-side apply: a parameter that somebody else owns as well (`kubectl apply`) would
-/// survive an apply that leaves it out.
-async fn store(
-    state: &ApiState,
-    key: &EnvironmentKey,
-    parameters: BTreeMap<String, String>,
-) -> Result<(StatusCode, Environment), Problem> {
-    let (api, name) = (api(state), key.object_name());
-    let by = PostParams { field_manager: Some(API_FIELD_MANAGER.to_owned()), ..PostParams::default() };
-    for _ in 0..ATTEMPTS {
-        let before = api.get_opt(&name).await.map_err(|error| cluster::problem(&error))?;
-        let written = match before {
-            None => api.create(&by, &fresh(key, &parameters)).await.map(|made| (StatusCode::CREATED, made)),
-            Some(object) if object.metadata.deletion_timestamp.is_some() => return Err(deleting(key)),
-            Some(object) if object.spec.parameters == parameters => return Ok((StatusCode::OK, object)),
-            Some(mut object) => {
-                object.spec.parameters.clone_from(&parameters);
-                api.replace(&name, &by, &object).await.map(|changed| (StatusCode::OK, changed))
-            }
-        };
-        match written {
-            // Made, changed or deleted in between: look again.
-            Err(error) if cluster::is_conflict(&error) || cluster::is_not_found(&error) => {}
-            Err(error) => return Err(cluster::problem(&error)),
-            Ok(written) => return Ok(written),
-        }
-    }
-    let said = format!("the environment {key} was changed by others {ATTEMPTS} times in between; try again");
-    Err(Problem::new(Code::Conflict, said))
-}
-
-fn fresh(key: &EnvironmentKey, parameters: &BTreeMap<String, String>) -> Environment {
+/// Made by a create, changed by a replace. Not a server-side apply: a parameter that somebody else owns as well
+/// (`kubectl apply`) would survive an apply that leaves it out.
+fn fresh(key: &EnvironmentKey, wish: &Wish) -> Environment {
     let (user, class) = (key.user.to_string(), key.class.to_string());
     let labels = BTreeMap::from([(USER.to_owned(), user.clone()), (CLASS.to_owned(), class.clone())]);
-    let spec = EnvironmentSpec { user, class, parameters: parameters.clone(), ..EnvironmentSpec::default() };
+    let mut spec = EnvironmentSpec { user, class, ..EnvironmentSpec::default() };
+    wish.write(&mut spec);
     let mut object = Environment::new(&key.object_name(), spec);
     object.metadata.labels = Some(labels);
     object
-}
-
-fn deleting(key: &EnvironmentKey) -> Problem {
-    let said = format!("the environment {key} is being deleted; deploy it again when it is gone");
-    Problem::new(Code::EnvironmentDeleting, said)
 }

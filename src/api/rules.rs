@@ -5,8 +5,7 @@ use crate::identity::Action::{self, *};
 
 /// Every guarded call: its method, its path under `/api/v1` as the OpenAPI document has it, and what it is.
 ///
-/// `GET` stands for `HEAD` as well. Where the last part of a path has a verb, like `{class}:restart`, the verb belongs to
-/// the path.
+/// `GET` stands for `HEAD` as well.
 pub(super) const RULES: &[(&str, &str, Action)] = &[
     ("GET", "/environments", ListEnvironments),
     ("GET", "/environments/{user}/{class}", SeeEnvironment),
@@ -16,9 +15,41 @@ pub(super) const RULES: &[(&str, &str, Action)] = &[
     ("GET", "/environments/{user}/{class}/logs", ReadLogs),
     ("GET", "/environments/{user}/{class}/events", SeeEnvironment),
     ("GET", "/environments/{user}/{class}/watch", SeeEnvironment),
+    ("GET", "/environments/{user}/{class}/access", SeeEnvironment),
+    ("GET", "/environments/{user}/{class}/revisions", SeeEnvironment),
+    ("GET", "/environments/{user}/{class}/revisions/{number}/diff", SeeEnvironment),
+    ("GET", "/environments/{user}/{class}/generations/{number}", SeeEnvironment),
+    ("GET", "/environments/{user}/{class}/generations/{number}:wait", SeeEnvironment),
+    ("POST", "/environments/{user}/{class}:rollback", DeployEnvironment),
+    ("POST", "/environments/{user}/{class}:restart", OperateEnvironment),
+    ("POST", "/environments/{user}/{class}:sleep", OperateEnvironment),
+    ("POST", "/environments/{user}/{class}:wake", OperateEnvironment),
+    ("POST", "/environments/{user}/{class}:pin", OperateEnvironment),
+    ("POST", "/environments/{user}/{class}:unpin", OperateEnvironment),
+    ("POST", "/environments/{user}/{class}:extend", OperateEnvironment),
+    ("POST", "/environments:delete", DeleteManyEnvironments),
+    ("POST", "/environments:restart", ChangeManyEnvironments),
+    ("POST", "/environments:sleep", ChangeManyEnvironments),
+    ("POST", "/environments:wake", ChangeManyEnvironments),
+    ("POST", "/environments:extend", ChangeManyEnvironments),
+    ("GET", "/events", FollowEvents),
     ("GET", "/classes", SeeClasses),
     ("GET", "/classes/{name}", SeeClasses),
+    ("PUT", "/classes/{name}", ChangeClasses),
+    ("DELETE", "/classes/{name}", ChangeClasses),
+    ("GET", "/routes", SeeRoutes),
+    ("POST", "/routes:preview", Preview),
     ("POST", "/explain", SeeRoutes),
+    ("GET", "/audit", ReadAudit),
+    ("GET", "/audit/chain", ReadAudit),
+    ("GET", "/costs", SeeUse),
+    ("GET", "/webhooks", ManageWebhooks),
+    ("POST", "/webhooks", ManageWebhooks),
+    ("GET", "/webhooks/{id}", ManageWebhooks),
+    ("PUT", "/webhooks/{id}", ManageWebhooks),
+    ("DELETE", "/webhooks/{id}", ManageWebhooks),
+    ("GET", "/webhooks/{id}/deliveries", ManageWebhooks),
+    ("POST", "/webhooks/{id}/deliveries/{delivery}:resend", ManageWebhooks),
     ("GET", "/me", WhoAmI),
     ("GET", "/version", SeeInstallation),
 ];
@@ -43,16 +74,6 @@ pub(super) fn rule(method: &str, path: &str) -> Ruled {
     }
     let methods: Vec<&str> = of_path().map(|(known, _, _)| *known).collect();
     if methods.is_empty() { Ruled::Unknown } else { Ruled::OtherMethods(methods) }
-}
-
-/// The path of a call as the OpenAPI document has it: the route that matched, and the verb that stands behind the value
-/// of its last parameter.
-pub(super) fn path_of(route: &str, last_value: Option<&str>) -> String {
-    let verb = last_value.and_then(|value| value.split_once(':')).map(|(_, verb)| verb);
-    match verb {
-        Some(verb) if route.ends_with('}') => format!("{route}:{verb}"),
-        _ => route.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -86,15 +107,6 @@ mod tests {
             assert!(described.contains(call), "a rule for a call that is not described: {call:?}");
         }
         assert_eq!(ruled.len(), described.len(), "no call has two rules");
-    }
-
-    #[test]
-    fn a_verb_belongs_to_the_path() {
-        let route = "/environments/{user}/{class}";
-        assert_eq!(path_of(route, Some("integration")), route);
-        assert_eq!(path_of(route, Some("integration:restart")), "/environments/{user}/{class}:restart");
-        assert_eq!(path_of("/classes", Some("a:b")), "/classes");
-        assert_eq!(rule("GET", &path_of(route, Some("integration:steal"))), Ruled::Unknown);
     }
 
     #[test]

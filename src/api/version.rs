@@ -1,6 +1,5 @@
 //! `GET /version`.
 
-use super::Problem;
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -20,7 +19,6 @@ pub struct VersionView {
 /// What is running.
 #[utoipa::path(get, path = "/api/v1/version", tag = "about", responses(
     (status = 200, body = VersionView),
-    (status = 401, body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn show() -> Json<VersionView> {
     Json(VersionView {

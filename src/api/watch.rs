@@ -3,7 +3,7 @@
 use super::environment_view::EnvironmentView;
 use super::input::{EnvironmentPath, Query};
 use super::problem::Problem;
-use super::{Shared, environments};
+use super::{Shared, environments, news_stream};
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -42,23 +42,22 @@ pub struct EnvironmentChange {
 #[utoipa::path(get, path = "/api/v1/environments/{user}/{class}/watch", tag = "environments", params(
     ("user" = String, Path, description = "whose it is; folded to lower case"),
     ("class" = String, Path, description = "of which class it is"),
+    ("timeout" = Option<u64>, Query, description = "end the stream after so many seconds", minimum = 1, maximum = 86400),
 ), responses(
     (status = 200, description = "one EnvironmentChange per line", body = EnvironmentChange, content_type = "application/x-ndjson"),
-    (status = 400, description = "no user id or class name", body = Problem, content_type = "application/problem+json"),
-    (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 404, body = Problem, content_type = "application/problem+json"),
-    (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn stream(
     State(state): Shared,
     EnvironmentPath(key): EnvironmentPath,
-    query: Query,
+    mut query: Query,
 ) -> Result<Response, Problem> {
+    let limit = news_stream::timeout(&mut query);
     query.done()?;
     environments::find(&state, &key).await?;
     let changes = changes(watch_object(environments::api(&state), &key.object_name()));
     let lines = changes.map(|change| Ok::<_, Infallible>(line(&change)));
-    let body = Body::from_stream(lines.take_until(state.shutdown.clone().cancelled_owned()));
+    let body = Body::from_stream(news_stream::until(lines, limit, state.shutdown.clone().cancelled_owned()));
     Ok(([(CONTENT_TYPE, "application/x-ndjson"), (CACHE_CONTROL, "no-store")], body).into_response())
 }
 

@@ -1,10 +1,12 @@
 //! The manager's part that `up` and `manager` share: the operator and the management API.
 
+use super::preview::Preview;
 use super::store::Kept;
 use super::zones::Lookup;
-use crate::api::{self, ApiState, Peer, TlsFiles, TlsListener, Token};
+use crate::api::{self, ApiState, Peer, Seen, TlsFiles, TlsListener, Token};
 use crate::cluster::rights::Held;
 use crate::cluster::{Election, fenced};
+use crate::discovery::Drafts;
 use crate::identity::Access;
 use crate::model::Hostname;
 use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Publish, Workload};
@@ -34,6 +36,8 @@ pub(super) struct ControlPlaneConfig {
     pub(super) table: Arc<Table>,
     pub(super) changes: watch::Receiver<u64>,
     pub(super) certificates: Option<Arc<Certificates>>,
+    /// Where copies of the route table's index are to be had.
+    pub(super) drafts: Drafts,
     pub(super) workload: Workload,
     pub(super) url: PublicUrl,
     /// What callers of the API must present.
@@ -80,10 +84,12 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result
     let shutdown = CancellationToken::new();
     config.kept.start(&config.client, &config.namespace, &shutdown);
     let state = ApiState {
+        seen: Seen::start(&config.client, &config.namespace, &shutdown),
         client: config.client.clone(),
         namespace: config.namespace,
         domain: config.domain.clone(),
         table: config.table.clone(),
+        preview: Some(Arc::new(Preview(config.drafts))),
         certificates: config.certificates.map(|certificates| Arc::new(Lookup(certificates)) as _),
         rights: config.rights.clone(),
         token: config.token,

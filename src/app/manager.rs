@@ -156,6 +156,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         table,
         changes: discovery.changes(),
         certificates: Some(certificates),
+        drafts: discovery.drafts().clone(),
         workload: options.workload,
         url: options.url,
         token,

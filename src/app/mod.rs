@@ -6,6 +6,7 @@ mod data_plane;
 mod folder;
 mod follow;
 mod measure;
+mod preview;
 mod rights;
 mod signals;
 mod store;

@@ -157,6 +157,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         changes: data_plane.discovery.changes(),
         publish: operator::Publish::Addresses(vec![operator::PublishAddress::Ip(addresses.http.ip())]),
         certificates: Some(data_plane.certificates.clone()),
+        drafts: data_plane.discovery.drafts().clone(),
         workload: Workload::Local,
         url: PublicUrl { http_port: Some(addresses.http.port()), https_port: Some(addresses.https.port()) },
         api_hosts: Vec::new(),

@@ -168,7 +168,11 @@ fn table(list: &AuditList, wide: bool) -> Result<(), Failure> {
             result(record),
         ];
         if wide {
-            row.extend([record.origin.as_str().into(), record.request.as_str().into(), record.said.as_deref().unwrap_or("-").into()]);
+            row.extend([
+                record.origin.as_str().into(),
+                record.request.as_str().into(),
+                record.said.as_deref().unwrap_or("-").into(),
+            ]);
         }
         table.row(row);
     }
@@ -216,7 +220,10 @@ async fn chain(client: &Client, verify: &Verify) -> Result<(), Failure> {
     let view: ChainView = client.get(&format!("/audit/chain{noted}")).await?;
     output::result(verify.output, &view, |view, _| {
         let whole = if view.whole { "whole" } else { "broken" };
-        output::line(&format!("the chain is {whole}: {} records from {} on; head {}", view.records, view.first, view.head))
+        output::line(&format!(
+            "the chain is {whole}: {} records from {} on; head {}",
+            view.records, view.first, view.head
+        ))
     })?;
     match view.faults.split_first() {
         None => Ok(()),

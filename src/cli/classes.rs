@@ -1,4 +1,6 @@
-//! `doorstep classes [NAME]`, and `doorstep classes --check FILE`.
+//! `doorstep classes [NAME]`, and `doorstep classes --check|--apply|--delete`.
+
+mod changes;
 
 use super::client::Client;
 use super::exit::Failure;
@@ -16,8 +18,17 @@ pub(super) struct Arguments {
     /// Show this class
     name: Option<String>,
     /// Check a file of EnvironmentClass manifests instead, without a manager: all of its mistakes at once
-    #[arg(long, value_name = "FILE", conflicts_with = "name")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "apply", "delete"])]
     check: Option<PathBuf>,
+    /// Make or change the classes of a file of EnvironmentClass manifests
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["name", "delete"])]
+    apply: Option<PathBuf>,
+    /// With --apply: only tell which environments would be touched
+    #[arg(long, requires = "apply")]
+    dry_run: bool,
+    /// Take this class away; refused while there are environments of it
+    #[arg(long, requires = "name")]
+    delete: bool,
     /// The form of the result
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
@@ -27,9 +38,15 @@ pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), 
     if let Some(file) = &arguments.check {
         return check(file);
     }
+    if let Some(file) = &arguments.apply {
+        return changes::apply(globals, file, arguments.dry_run, arguments.output).await;
+    }
     match &arguments.name {
         Some(name) => {
             let name = name.parse::<ClassName>().map_err(|error| Failure::usage(error.to_string()))?;
+            if arguments.delete {
+                return changes::delete(globals, &name).await;
+            }
             let class: ClassView = Client::new(globals)?.get(&format!("/classes/{name}")).await?;
             output::result(arguments.output, &class, |class, _| show(class))
         }

@@ -82,6 +82,16 @@ impl Client {
         self.read(self.request(Method::POST, path).json(body)).await
     }
 
+    /// A POST without a body.
+    pub(super) async fn post_nothing<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
+        self.read(self.request(Method::POST, path)).await
+    }
+
+    /// A POST without a body, whose answer has none.
+    pub(super) async fn post_empty(&self, path: &str) -> Result<Response, Failure> {
+        self.send(self.request(Method::POST, path)).await
+    }
+
     pub(super) async fn delete(&self, path: &str) -> Result<Response, Failure> {
         self.send(self.request(Method::DELETE, path)).await
     }

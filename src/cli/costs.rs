@@ -32,13 +32,18 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
     let client = Client::new(globals)?;
-    let encoded = |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let encoded =
+        |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
     let by = Some(arguments.by.clone());
-    let fields = [("user", &arguments.user), ("class", &arguments.class), ("from", &arguments.from), ("to", &arguments.to), ("by", &by)];
-    let query: String = fields
-        .iter()
-        .filter_map(|(name, value)| Some(format!("{name}={}&", encoded(value.as_deref()?))))
-        .collect();
+    let fields = [
+        ("user", &arguments.user),
+        ("class", &arguments.class),
+        ("from", &arguments.from),
+        ("to", &arguments.to),
+        ("by", &by),
+    ];
+    let query: String =
+        fields.iter().filter_map(|(name, value)| Some(format!("{name}={}&", encoded(value.as_deref()?)))).collect();
     let mut list: CostList = client.get(&format!("/costs?{query}limit=500")).await?;
     while let Some(next) = list.next.take() {
         let page: CostList = client.get(&format!("/costs?{query}limit=500&cursor={}", encoded(&next))).await?;
@@ -51,12 +56,23 @@ pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), 
 fn table(list: &CostList) -> Result<(), Failure> {
     let has = |part: fn(&CostView) -> &Option<String>| list.items.iter().any(|row| part(row).is_some());
     let (day, user, class) = (has(|row| &row.day), has(|row| &row.user), has(|row| &row.class));
-    let names = [("DAY", day), ("USER", user), ("CLASS", class), ("AWAKE h", true), ("CPU h", true), ("MEMORY GiB·h", true), ("COST", true)];
+    let names = [
+        ("DAY", day),
+        ("USER", user),
+        ("CLASS", class),
+        ("AWAKE h", true),
+        ("CPU h", true),
+        ("MEMORY GiB·h", true),
+        ("COST", true),
+    ];
     let mut table = Table::new(names.iter().filter(|(_, has)| *has).map(|(name, _)| *name));
     let mut row = |view: &CostView, total: bool| {
-        let text = |text: &Option<String>| Cell::from(text.clone().unwrap_or_else(|| if total { "total" } else { "-" }.to_owned()));
+        let text = |text: &Option<String>| {
+            Cell::from(text.clone().unwrap_or_else(|| if total { "total" } else { "-" }.to_owned()))
+        };
         let cost = view.cost.map(|cost| format!("{cost:.2} {}", list.currency.as_deref().unwrap_or_default()));
-        let numbers = [view.awake_hours, view.cpu_hours, view.memory_gib_hours].map(|hours| Cell::from(format!("{hours:.2}")));
+        let numbers =
+            [view.awake_hours, view.cpu_hours, view.memory_gib_hours].map(|hours| Cell::from(format!("{hours:.2}")));
         let parts = [(&view.day, day), (&view.user, user), (&view.class, class)];
         let mut cells: Vec<Cell> = parts.iter().filter(|(_, has)| *has).map(|(part, _)| text(part)).collect();
         cells.extend(numbers);

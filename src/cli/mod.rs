@@ -2,9 +2,11 @@
 
 mod access;
 mod admin;
+mod audit;
 mod classes;
 mod client;
 mod completions;
+mod costs;
 mod env;
 mod exit;
 mod explain;
@@ -15,12 +17,15 @@ mod manager;
 mod migrate;
 mod node;
 pub mod output;
+mod preview;
 mod progress;
+mod routes;
 mod sample_front;
 mod store;
 mod table;
 mod text;
 mod up;
+mod webhook;
 
 pub use exit::{Exit, Failure};
 pub use globals::default_data_folder;
@@ -65,11 +70,22 @@ enum Command {
     Env(env::Command),
     /// Say who would answer a request, and why
     Explain(explain::Arguments),
+    /// List the routes of the gateway
+    Routes(routes::Arguments),
+    /// Say what manifests would add to the routes, shadow and break
+    Preview(preview::Arguments),
     /// Translate the configuration of another gateway
     #[command(subcommand)]
     Migrate(migrate::Command),
     /// List the classes, or show one
     Classes(classes::Arguments),
+    /// List what was done by whom; export and verify it
+    Audit(audit::Arguments),
+    /// Reckon what environments used and what it costs
+    Costs(costs::Arguments),
+    /// Have others told of what happens to environments
+    #[command(subcommand)]
+    Webhook(webhook::Command),
     /// Back up, restore and check the store, without its manager
     #[command(subcommand)]
     Admin(admin::Command),
@@ -106,8 +122,13 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Node(arguments) => node::run(&cli.globals, arguments),
         Command::Env(command) => client::block_on(env::run(&cli.globals, command)),
         Command::Explain(arguments) => client::block_on(explain::run(&cli.globals, arguments)),
+        Command::Routes(arguments) => client::block_on(routes::run(&cli.globals, arguments)),
+        Command::Preview(arguments) => client::block_on(preview::run(&cli.globals, arguments)),
         Command::Migrate(command) => migrate::run(command),
         Command::Classes(arguments) => client::block_on(classes::run(&cli.globals, arguments)),
+        Command::Audit(arguments) => client::block_on(audit::run(&cli.globals, arguments)),
+        Command::Costs(arguments) => client::block_on(costs::run(&cli.globals, arguments)),
+        Command::Webhook(command) => client::block_on(webhook::run(&cli.globals, command)),
         Command::Admin(command) => client::block_on(admin::run(&cli.globals, command)),
         Command::Login(arguments) => client::block_on(login::run(&cli.globals, arguments)),
         Command::Logout => client::block_on(login::logout(&cli.globals)),

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 const NAME: &str = "doorstep";
 
 /// Every IngressClass that was told of.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct IngressClasses {
     known: BTreeMap<String, Known>,
 }

@@ -70,6 +70,11 @@ impl Ingresses {
         complete
     }
 
+    /// The IngressClasses.
+    pub(super) fn classes(&self) -> &IngressClasses {
+        &self.classes
+    }
+
     fn put(&mut self, ingress: Ingress, to: &mut Sinks<'_>) {
         self.apply(&ingress, to);
         self.known.insert(ingress::source(&ingress), ingress);

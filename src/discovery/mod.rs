@@ -7,6 +7,7 @@
 mod addresses;
 mod certificates;
 mod classes;
+mod draft;
 mod endpoint_slices;
 mod environments;
 mod file;
@@ -27,6 +28,7 @@ mod writer;
 
 pub use addresses::EndpointPolicy;
 pub use certificates::{CertificateConfig, SecretKey};
+pub use draft::{Draft, Drafts};
 pub use file::watch_file;
 pub use last_good::LastGoodConfig;
 pub use start::Discovery;

@@ -1,5 +1,6 @@
 //! Discovery as a value: its tasks are started, and how far it is can be asked.
 
+use super::draft::Drafts;
 use super::last_good::{self, Identity, LastGood, Notes, Saved};
 use super::status::Kinds;
 use super::watches::{Change, Feed};
@@ -23,9 +24,15 @@ pub struct Discovery {
     generation: watch::Receiver<u64>,
     table: Arc<Table>,
     kinds: Kinds,
+    drafts: Drafts,
 }
 
 impl Discovery {
+    /// Where copies of the index are to be had, to see what would be.
+    pub fn drafts(&self) -> &Drafts {
+        &self.drafts
+    }
+
     /// Waits until the first complete table is published. Ends early, with `false`, when discovery ends.
     pub async fn ready(&mut self) -> bool {
         let table = self.table.clone();
@@ -46,6 +53,7 @@ impl Discovery {
 /// Starts the watches and the writer; they end with `shutdown`.
 pub(super) fn start(config: DiscoveryConfig, table: Arc<Table>, shutdown: &CancellationToken) -> Discovery {
     let (changes, receiver) = mpsc::unbounded_channel();
+    let drafts = Drafts::new(changes.clone());
     let (published, generation) = watch::channel(0);
     let watched: BTreeSet<SourceKind> = match &config.client {
         // Environments too: without their notes, a host that is being created would be told to be nobody's.
@@ -77,7 +85,7 @@ pub(super) fn start(config: DiscoveryConfig, table: Arc<Table>, shutdown: &Cance
     routes.set_locality(config.locality);
     let writer = Writer::new(routes, config.endpoint_policy, config.certificates, missing, kinds.clone());
     spawn.spawn(writer.run(receiver, fallback(last_good, kinds.clone()), table.clone(), published));
-    Discovery { generation, table, kinds }
+    Discovery { generation, table, kinds, drafts }
 }
 
 /// Starts tasks that end with discovery.

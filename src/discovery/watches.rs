@@ -1,6 +1,7 @@
 //! One watch per kind, from the API server to the writer's queue.
 
 use super::Namespaces;
+use super::draft::Draft;
 use super::kinds::Watched;
 use super::last_good::Notes;
 use super::patience::patience;
@@ -17,6 +18,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::runtime::{WatchStreamExt, watcher as watch};
 use kube::{Api, Client, Resource};
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 /// What a watch or a file tells the writer.
@@ -29,6 +31,8 @@ pub(super) enum Change {
     Ingresses(Event<Ingress>),
     Secrets(Event<Secret>),
     File(Vec<Contribution>, Vec<Problem>),
+    /// Somebody asks what would be, if.
+    Draft(oneshot::Sender<Draft>),
 }
 
 /// All that the watches have in common.

@@ -1,6 +1,7 @@
 //! The one writer: it owns the index, takes what is queued, and publishes.
 
 use super::certificates::{CertificateConfig, CertificateIndex};
+use super::draft::Draft;
 use super::ingresses::{Ingresses, Sinks};
 use super::last_good::Saved;
 use super::status::Kinds;
@@ -131,7 +132,14 @@ impl Writer {
             Change::Ingresses(event) => self.ingress(event),
             Change::Secrets(event) => self.secret(event),
             Change::File(contributions, problems) => self.file(contributions, problems),
+            // Whoever asked may have gone.
+            Change::Draft(to) => drop(to.send(self.draft())),
         }
+    }
+
+    fn draft(&self) -> Draft {
+        let trusted = self.certificates.trusted().map(str::to_owned);
+        Draft::new(self.routes.clone(), self.classes.clone(), self.ingresses.classes().clone(), trusted)
     }
 
     fn service(&mut self, event: Event<Service>) {

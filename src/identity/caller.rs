@@ -54,6 +54,13 @@ pub enum Reach {
     People(Arc<BTreeSet<UserId>>),
 }
 
+/// Nobody's: who forgets to say whose lets nobody in.
+impl Default for Reach {
+    fn default() -> Self {
+        Self::People(Arc::default())
+    }
+}
+
 impl Reach {
     /// The reach to some people.
     pub fn people(people: impl IntoIterator<Item = UserId>) -> Self {

@@ -22,12 +22,15 @@ const MAX_KEPT: usize = 1000;
 const MAX_ASKED: usize = 8;
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// What the cluster said, and when.
+type Answer = (Instant, Result<Caller, Refused>);
+
 /// Tokens that the cluster reviews.
 pub struct Kubernetes {
     client: kube::Client,
     settings: KubernetesSettings,
     teams: Arc<Teams>,
-    kept: Mutex<HashMap<[u8; 32], (Instant, Result<Caller, Refused>)>>,
+    kept: Mutex<HashMap<[u8; 32], Answer>>,
     asking: Semaphore,
 }
 
@@ -140,7 +143,7 @@ mod tests {
         kube::Client::new(service, "default")
     }
 
-    fn review(status: Value) -> Value {
+    fn review(status: &Value) -> Value {
         json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {}, "status": status})
     }
 
@@ -161,7 +164,7 @@ mod tests {
     #[tokio::test]
     async fn the_clusters_word_counts_for_a_moment() {
         let user = json!({"username": "system:serviceaccount:ci:jenkins", "groups": ["a"]});
-        let (source, asked) = source(review(json!({"authenticated": true, "user": user, "audiences": ["doorstep"]})));
+        let (source, asked) = source(review(&json!({"authenticated": true, "user": user, "audiences": ["doorstep"]})));
         for _ in 0..100 {
             let caller = source.caller(TOKEN).await.unwrap().unwrap();
             assert_eq!(caller.subject, "kubernetes/system:serviceaccount:ci:jenkins");
@@ -184,7 +187,7 @@ mod tests {
                 "no rule gives a role",
             ),
         ] {
-            let (source, asked) = source(review(status));
+            let (source, asked) = source(review(&status));
             let said = source.caller(TOKEN).await.unwrap().unwrap_err().to_string();
             assert!(said.contains(part), "{said}");
             assert!(source.caller(TOKEN).await.unwrap().is_err());

@@ -1,12 +1,13 @@
 //! The index of the one writer: it keeps what every source says and rebuilds only the hosts that a change concerns.
 
+mod claims;
+mod compile;
+
 use super::ports::Ports;
 use super::services::Services;
 use super::{
-    BackendRef, BackendSpec, CHALLENGE_PATH, Claims, Cluster, ClusterName, Contribution, EnvironmentNote, ExpiredNote,
-    Filter, HostClaim, HostGroup, HostRoutes, KnownService, Locality, PathMatch, PersonalHosts, PortName, Problem,
-    ProblemReason, Protocol, Rule, RuleName, RuleSpec, ServiceKey, Slice, SliceKey, Snapshot, SourceKey, SourceKind,
-    Table, Tier, Timeouts,
+    Contribution, EnvironmentNote, ExpiredNote, HostClaim, HostRoutes, KnownService, Locality, Problem, Rule,
+    ServiceKey, Slice, SliceKey, Snapshot, SourceKey, SourceKind, Table,
 };
 use crate::model::{ClassName, EnvironmentKey, HostPattern, Hostname};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -24,7 +25,9 @@ pub struct ClassHosts {
 }
 
 /// The index. All that it is told is in the next [`Routes::publish`]; a change costs what the hosts concerned cost.
-#[derive(Debug)]
+///
+/// A clone shares the clusters, so that it may be told of everything but of slices: these would reach the requests.
+#[derive(Debug, Clone)]
 pub struct Routes {
     domain: Hostname,
     classes: BTreeMap<ClassName, ClassHosts>,
@@ -42,7 +45,7 @@ pub struct Routes {
 }
 
 /// A contribution, and what became of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Applied {
     contribution: Contribution,
     /// As many as it has groups.
@@ -54,7 +57,7 @@ struct Applied {
 }
 
 /// A group's rules, and the hosts that it got.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct AppliedGroup {
     rules: Vec<Arc<Rule>>,
     hosts: Vec<HostClaim>,
@@ -103,6 +106,11 @@ impl Routes {
         self.contributions.insert(source.clone(), Applied { contribution, groups, flawed, refused });
         touched.extend(self.claim(&source));
         self.rebuild(touched);
+    }
+
+    /// How old a source is, where it is known, in seconds since 1970.
+    pub fn age_of(&self, source: &SourceKey) -> Option<i64> {
+        self.contributions.get(source).map(|applied| applied.contribution.created)
     }
 
     /// Forgets a source and its problems.
@@ -273,45 +281,6 @@ impl Routes {
         self.services.remembered()
     }
 
-    /// Of patterns that may make the same host, the oldest keeps its own (by name, if of one age).
-    fn decide_patterns(&mut self) {
-        let mut by_age: Vec<&ClassHosts> = self.classes.values().collect();
-        by_age.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
-        let mut kept: Vec<PersonalHosts> = Vec::new();
-        let mut problems: Vec<(SourceKey, Vec<Problem>)> = Vec::new();
-        for class in by_age {
-            let source = class_source(&class.name);
-            let refuse = |reason, message| Problem { source: source.clone(), host: None, reason, message };
-            let pattern = spelled(&class.pattern, &self.domain);
-            let older = kept.iter().find(|older| spelled(&older.pattern, &self.domain).overlaps(&pattern));
-            let found = match (older, class.pattern.zone(&self.domain)) {
-                (Some(older), _) => vec![refuse(
-                    ProblemReason::HostPatternTaken,
-                    format!(
-                        "the host pattern {} may make hosts of class {}, which is older and has {}; give this class a pattern of its own",
-                        class.pattern, older.class, older.pattern
-                    ),
-                )],
-                (None, Err(error)) => vec![refuse(ProblemReason::Invalid, error.to_string())],
-                (None, Ok(zone)) => {
-                    let (pattern, domain) = (class.pattern.clone(), self.domain.clone());
-                    kept.push(PersonalHosts { class: class.name.clone(), pattern, domain, zone });
-                    Vec::new()
-                }
-            };
-            problems.push((source, found));
-        }
-        let before = self.own_problems.keys().filter(|source| source.kind == SourceKind::Class);
-        let gone: Vec<_> =
-            before.filter(|source| !problems.iter().any(|(known, _)| known == *source)).cloned().collect();
-        self.next.patterns = kept.into();
-        self.next.names += 1;
-        problems.extend(gone.into_iter().map(|source| (source, Vec::new())));
-        for (source, found) in problems {
-            self.set_problems(&source, found);
-        }
-    }
-
     /// Takes a contribution out; gives the hosts concerned.
     fn withdraw(&mut self, source: &SourceKey) -> BTreeSet<HostClaim> {
         let touched = self.unclaim(source);
@@ -320,163 +289,6 @@ impl Routes {
             self.next.ingresses.remove(source);
         }
         touched
-    }
-
-    fn unclaim(&mut self, source: &SourceKey) -> BTreeSet<HostClaim> {
-        let Some(applied) = self.contributions.get_mut(source) else { return BTreeSet::new() };
-        let hosts = applied.groups.iter_mut().flat_map(|group| std::mem::take(&mut group.hosts));
-        let hosts: BTreeSet<HostClaim> = hosts.collect();
-        for host in &hosts {
-            if let Some(claimants) = self.claimants.get_mut(host) {
-                claimants.remove(source);
-                if claimants.is_empty() {
-                    self.claimants.remove(host);
-                }
-            }
-        }
-        hosts
-    }
-
-    /// Gives a source the hosts that it may have; gives these hosts. What it may not have becomes its problems.
-    fn claim(&mut self, source: &SourceKey) -> BTreeSet<HostClaim> {
-        let Some(applied) = self.contributions.get(source) else { return BTreeSet::new() };
-        let mut refused = Vec::new();
-        let groups = applied.contribution.groups.iter();
-        let granted: Vec<Vec<HostClaim>> =
-            groups.map(|group| self.granted(source, &group.claims, &mut refused)).collect();
-        for host in granted.iter().flatten() {
-            self.claimants.entry(host.clone()).or_default().insert(source.clone());
-        }
-        let touched = granted.iter().flatten().cloned().collect();
-        if let Some(applied) = self.contributions.get_mut(source) {
-            applied.groups.iter_mut().zip(granted).for_each(|(group, hosts)| group.hosts = hosts);
-            applied.refused = refused;
-        }
-        self.gather_problems(source);
-        touched
-    }
-
-    /// The hosts of `claims` that a source gets; what it does not get is added to `refused`.
-    fn granted(&self, source: &SourceKey, claims: &Claims, refused: &mut Vec<Problem>) -> Vec<HostClaim> {
-        let refusal = |host, reason, message| Problem { source: source.clone(), host, reason, message };
-        let asked: Vec<HostClaim> = match claims {
-            Claims::Personal(key) => {
-                let hosts = self.next.patterns.iter().find(|hosts| hosts.class == key.class);
-                return match hosts.map(|hosts| hosts.pattern.host(&key.user, &self.domain)) {
-                    Some(Ok(host)) => vec![HostClaim::Exact(host)],
-                    Some(Err(error)) => {
-                        refused.push(refusal(None, ProblemReason::Invalid, error.to_string()));
-                        Vec::new()
-                    }
-                    None => {
-                        let message = format!("there is no valid class {}, so {key} has no host", key.class);
-                        refused.push(refusal(None, ProblemReason::ClassUnknown, message));
-                        Vec::new()
-                    }
-                };
-            }
-            Claims::Challenge { hosts, personal: true } => {
-                return hosts.iter().cloned().map(HostClaim::Exact).collect();
-            }
-            Claims::Challenge { hosts, personal: false } => hosts.iter().cloned().map(HostClaim::Exact).collect(),
-            Claims::Named(claims) => claims.clone(),
-        };
-        let reserved = |claim: &HostClaim| self.next.patterns.iter().find(|hosts| claim.touches(&hosts.zone));
-        let mut granted = Vec::with_capacity(asked.len());
-        for claim in asked {
-            match reserved(&claim) {
-                None => granted.push(claim),
-                Some(hosts) => {
-                    let message = format!(
-                        "{claim} touches the zone {}, which belongs to the environments of class {}; choose a host outside of it",
-                        hosts.zone, hosts.class
-                    );
-                    refused.push(refusal(Some(claim), ProblemReason::HostReserved, message));
-                }
-            }
-        }
-        granted
-    }
-
-    /// The rules of each group, and what is wrong with them.
-    fn compile(&mut self, contribution: &Contribution) -> (Vec<Vec<Arc<Rule>>>, Vec<Problem>) {
-        let mut groups = Vec::with_capacity(contribution.groups.len());
-        let mut flaws: BTreeSet<(ProblemReason, Box<str>)> = BTreeSet::new();
-        let mut index = 0;
-        for group in &contribution.groups {
-            let environment = match &group.claims {
-                Claims::Personal(key) => Some(key.clone()),
-                Claims::Named(_) | Claims::Challenge { .. } => None,
-            };
-            let mut rules = Vec::with_capacity(group.rules.len());
-            for spec in &group.rules {
-                let name = RuleName { source: contribution.source.clone(), index };
-                index += 1;
-                let Some(tier) = tier(group, spec) else {
-                    let message = format!(
-                        "a challenge answers exact paths under {CHALLENGE_PATH} alone, not «{}»",
-                        spec.matcher.path
-                    );
-                    flaws.insert((ProblemReason::Invalid, message.into()));
-                    continue;
-                };
-                let backends = self.backends(spec);
-                if backends.is_empty() && !spec.filters.iter().any(Filter::may_answer) {
-                    continue;
-                }
-                let missing = backends.iter().filter_map(|backend| backend.unresolved.clone());
-                flaws.extend(missing.map(|why| (ProblemReason::BackendNotFound, why)));
-                rules.push(Arc::new(Rule {
-                    name,
-                    tier,
-                    matcher: spec.matcher.clone(),
-                    priority: spec.priority,
-                    filters: spec.filters.clone().into(),
-                    backends: backends.into(),
-                    timeouts: Timeouts { wait: spec.timeouts.wait.or_else(|| self.ports.wait(spec)), ..spec.timeouts },
-                    environment: environment.clone(),
-                }));
-            }
-            groups.push(rules);
-        }
-        let source = &contribution.source;
-        let problem =
-            |(reason, message)| Problem { source: source.clone(), host: None, reason, message: String::from(message) };
-        (groups, flaws.into_iter().map(problem).collect())
-    }
-
-    fn backends(&mut self, spec: &RuleSpec) -> Vec<BackendRef> {
-        let to = |cluster, weight: &u32| BackendRef { cluster, weight: *weight, unresolved: None };
-        let resolve = |backend: &BackendSpec| match backend {
-            BackendSpec::Service { cluster, slice_port, protocol, weight } => {
-                to(self.services.cluster(cluster, slice_port, *protocol), weight)
-            }
-            BackendSpec::Address { address, protocol, weight } => to(fixed(*address, *protocol), weight),
-            BackendSpec::Nowhere { why } => {
-                let (namespace, service, port) = ("".into(), "nowhere".into(), PortName::Number(0));
-                let cluster = Arc::new(Cluster::new(ClusterName { namespace, service, port }, Protocol::default()));
-                BackendRef { cluster, weight: 1, unresolved: Some(why.clone()) }
-            }
-            BackendSpec::ServicePort { service, port, protocol, weight } => {
-                let name = |port| {
-                    let (namespace, service) = (service.namespace.clone(), service.name.clone());
-                    ClusterName { namespace, service, port }
-                };
-                match self.ports.resolve(service, port) {
-                    Ok(found) => {
-                        let protocol = protocol.unwrap_or(found.protocol);
-                        // By its number, however it was asked for: all rules that lead there share the cluster.
-                        let cluster = name(PortName::Number(found.number));
-                        to(self.services.cluster(&cluster, &found.name, protocol), weight)
-                    }
-                    Err(why) => {
-                        let cluster = Arc::new(Cluster::new(name(port.clone()), protocol.unwrap_or_default()));
-                        BackendRef { cluster, weight: *weight, unresolved: Some(why.into()) }
-                    }
-                }
-            }
-        };
-        spec.backends.iter().map(resolve).collect()
     }
 
     fn rebuild(&mut self, hosts: BTreeSet<HostClaim>) {
@@ -528,35 +340,4 @@ impl Routes {
             self.next.problems.insert(source.clone(), all);
         }
     }
-}
-
-/// The tier of a rule in its group; none for one that its group may not have.
-fn tier(group: &HostGroup, spec: &RuleSpec) -> Option<Tier> {
-    match &group.claims {
-        Claims::Personal(_) | Claims::Named(_) => Some(group.tier),
-        Claims::Challenge { .. } => match &spec.matcher.path {
-            PathMatch::Exact(path) if path.starts_with(CHALLENGE_PATH) => Some(Tier::Challenge),
-            PathMatch::Exact(_) | PathMatch::Begins(_) | PathMatch::Prefix(_) | PathMatch::Regex(_) => None,
-        },
-    }
-}
-
-/// The source under which a class's problems are kept.
-fn class_source(class: &ClassName) -> SourceKey {
-    SourceKey { kind: SourceKind::Class, namespace: "".into(), name: class.as_str().into() }
-}
-
-/// The pattern with the domain put in: one class may write out what another calls `{domain}`, and mean the same hosts.
-fn spelled(pattern: &HostPattern, domain: &Hostname) -> HostPattern {
-    // One that makes no host under this domain is refused for that; here it is compared as it stands.
-    pattern.as_str().replace("{domain}", domain.as_str()).parse().unwrap_or_else(|_| pattern.clone())
-}
-
-/// A cluster of one address that never changes.
-fn fixed(address: std::net::SocketAddr, protocol: super::Protocol) -> Arc<Cluster> {
-    let service = address.ip().to_string().into();
-    let name = ClusterName { namespace: "".into(), service, port: PortName::Number(address.port()) };
-    let cluster = Cluster::new(name, protocol);
-    cluster.replace([super::Endpoint::new(address)]);
-    Arc::new(cluster)
 }

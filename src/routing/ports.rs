@@ -9,7 +9,7 @@ use std::time::Duration;
 const MAX_SHOWN: usize = 12;
 
 /// Every Service that was told of, and who asks for its ports.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Ports {
     known: HashMap<ServiceKey, KnownService>,
     users: HashMap<ServiceKey, BTreeSet<SourceKey>>,

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 
 /// Every cluster that some rule leads to, and every slice that the cluster told of.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Services {
     /// Weak: a cluster lives as long as a rule, here or in a snapshot that a request still holds, leads to it.
     clusters: HashMap<ServiceKey, Vec<KnownCluster>>,
@@ -21,7 +21,7 @@ pub(super) struct Services {
 /// Fewer services than this are not worth a sweep.
 const SWEEP_AT_LEAST: usize = 256;
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct KnownCluster {
     slice_port: Box<str>,
     protocol: Protocol,

@@ -1,9 +1,9 @@
 //! Around each call that changes something: a record before it, and one after it.
 
 use super::super::problem::Told;
-use super::super::rules;
+use super::super::request_id::{self, RequestId};
 use super::super::tls::Peer;
-use super::super::{ApiState, Shared, store};
+use super::super::{ApiState, Shared, store, verbs};
 use super::observe::observed;
 use crate::identity::{Caller, Scope};
 use crate::store::{Begun, Call, Ended, Outcome, Target, Who};
@@ -42,6 +42,7 @@ pub(in crate::api) async fn record(State(state): Shared, mut request: Request, n
         Ok(call) => call,
         Err(error) => return store::problem(&error).into_response(),
     };
+    let id = request.extensions().get::<RequestId>().cloned();
     // A task of its own: a caller that goes away must not leave a call half done, or without its end.
     let work = async move {
         let response = AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
@@ -55,7 +56,7 @@ pub(in crate::api) async fn record(State(state): Shared, mut request: Request, n
         end(&state, call, ended).await;
         response
     };
-    let work = tokio::spawn(work.in_current_span());
+    let work = tokio::spawn(request_id::within(id, work).in_current_span());
     work.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
@@ -102,13 +103,13 @@ async fn begun(state: &ApiState, request: &mut Request) -> Begun {
     let parameters = request.extract_parts::<RawPathParams>().await.ok();
     let parameter = |wanted: &str| {
         let value = parameters.as_ref()?.iter().find(|(name, _)| *name == wanted)?.1;
-        Some(value.split_once(':').map_or(value, |(name, _)| name).to_ascii_lowercase())
+        Some(value.to_ascii_lowercase())
     };
-    let path = request.uri().path().strip_prefix("/api/v1").unwrap_or_default().to_owned();
+    let path = verbs::outside(request.uri().path());
+    let path = path.strip_prefix("/api/v1").unwrap_or(&path).to_owned();
     let route = request.extensions().get::<MatchedPath>().map(|matched| matched.as_str().to_owned());
     let route = route.unwrap_or_default();
-    let last = parameters.as_ref().and_then(|parameters| parameters.iter().last()).map(|(_, value)| value);
-    let route = rules::path_of(route.strip_prefix("/api/v1").unwrap_or(&route), last);
+    let route = verbs::outside(route.strip_prefix("/api/v1").unwrap_or(&route));
     let user = parameter("user");
     let class = parameter("class").or_else(|| route.starts_with("/classes/").then(|| parameter("name")).flatten());
     let caller = request.extensions().get::<Caller>();
@@ -122,7 +123,7 @@ async fn begun(state: &ApiState, request: &mut Request) -> Begun {
         at: state.clock.now(),
         who: who.unwrap_or_else(nobody),
         origin: origin(request),
-        request: String::new(),
+        request: request.extensions().get::<RequestId>().map(|id| id.as_str().to_owned()).unwrap_or_default(),
         action: format!("{} {route}", request.method()),
         target: Target { path, user, class },
         before: None,

@@ -73,7 +73,8 @@ impl std::str::FromStr for Word {
 
 /// Takes the fields of a filter out of a query.
 pub(super) fn filter(query: &mut Query) -> Filter {
-    let mut word = |name| query.take::<Word>(name, "1 to 512 characters, none of them a control character").map(|word| word.0);
+    let mut word =
+        |name| query.take::<Word>(name, "1 to 512 characters, none of them a control character").map(|word| word.0);
     let (subject, user, class) = (word("subject"), word("user"), word("class"));
     let (action, request, call) = (word("action"), word("request"), word("call"));
     let time = "a time like 2026-11-25T08:00:00Z";

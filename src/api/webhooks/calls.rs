@@ -6,14 +6,17 @@ use super::super::problem::{Code, Problem};
 use super::super::{Shared, store};
 use super::input::{Checked, checked};
 use super::view::{WebhookCreated, WebhookInput, WebhookList, WebhookView};
-use super::{MOST, find};
+use super::{MOST, find, named};
 use crate::identity::Caller;
 use crate::store::Webhook;
 use crate::webhooks::Secret;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::header::LOCATION;
 use axum::http::{HeaderName, StatusCode};
 use axum::{Extension, Json};
+
+type NamePath = Result<Path<String>, PathRejection>;
 
 /// All webhooks.
 #[utoipa::path(get, path = "/api/v1/webhooks", tag = "webhooks", responses(
@@ -60,7 +63,12 @@ pub(in crate::api) async fn create(
     let view = WebhookView::of(&webhook);
     let location = [(LOCATION, format!("/api/v1/webhooks/{}", webhook.id))];
     let note = Extension(note(&view));
-    Ok((StatusCode::CREATED, location, note, Json(WebhookCreated { webhook: WebhookView { secret: webhook.secret, ..view } })))
+    Ok((
+        StatusCode::CREATED,
+        location,
+        note,
+        Json(WebhookCreated { webhook: WebhookView { secret: webhook.secret, ..view } }),
+    ))
 }
 
 /// One webhook.
@@ -73,8 +81,8 @@ pub(in crate::api) async fn create(
     (status = 404, body = Problem, content_type = "application/problem+json"),
     (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(in crate::api) async fn show(State(state): Shared, Path(id): Path<String>) -> Result<Json<WebhookView>, Problem> {
-    Ok(Json(WebhookView::of(&find(&state, &id).await?)))
+pub(in crate::api) async fn show(State(state): Shared, path: NamePath) -> Result<Json<WebhookView>, Problem> {
+    Ok(Json(WebhookView::of(&find(&state, &named(path)?).await?)))
 }
 
 /// Changes where, of what and whether a webhook is told. Its secret stays.
@@ -93,9 +101,10 @@ pub(in crate::api) async fn show(State(state): Shared, Path(id): Path<String>) -
 ))]
 pub(in crate::api) async fn change(
     State(state): Shared,
-    Path(id): Path<String>,
+    path: NamePath,
     request: Request,
 ) -> Result<(Extension<Note>, Json<WebhookView>), Problem> {
+    let id = named(path)?;
     let before = find(&state, &id).await?;
     let Checked { url, events, user, class, enabled } =
         checked(&json_object(request).await?, state.webhooks.allowed())?;
@@ -118,8 +127,8 @@ pub(in crate::api) async fn change(
     (status = 404, body = Problem, content_type = "application/problem+json"),
     (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(in crate::api) async fn delete(State(state): Shared, Path(id): Path<String>) -> Result<StatusCode, Problem> {
-    let webhook = find(&state, &id).await?;
+pub(in crate::api) async fn delete(State(state): Shared, path: NamePath) -> Result<StatusCode, Problem> {
+    let webhook = find(&state, &named(path)?).await?;
     state.store.webhooks().delete(&webhook.id).await.map_err(|error| store::problem(&error))?;
     Ok(StatusCode::NO_CONTENT)
 }

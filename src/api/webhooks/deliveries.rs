@@ -5,9 +5,10 @@ use super::super::paging::{self, Asked};
 use super::super::problem::{Code, Problem};
 use super::super::{Shared, store};
 use super::view::{DeliveryList, DeliveryView};
-use super::{find, is_id};
+use super::{find, is_id, named};
 use crate::store::DeliveryState;
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{OriginalUri, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
@@ -28,13 +29,14 @@ use axum::response::{IntoResponse as _, Response};
 ))]
 pub(in crate::api) async fn deliveries(
     State(state): Shared,
-    Path(id): Path<String>,
+    path: Result<Path<String>, PathRejection>,
     OriginalUri(uri): OriginalUri,
     mut query: Query,
 ) -> Result<Response, Problem> {
     let wanted = query.take::<DeliveryState>("state", "waiting, delivered or dead");
     let asked = Asked::take(&mut query);
     query.done()?;
+    let id = named(path)?;
     let webhook = find(&state, &id).await?;
     let page = asked.check::<String>(format!("deliveries {id} {wanted:?}"))?;
     let limit = u32::try_from(page.limit).unwrap_or(u32::MAX).saturating_add(1);
@@ -62,21 +64,21 @@ pub(in crate::api) async fn deliveries(
 ))]
 pub(in crate::api) async fn resend(
     State(state): Shared,
-    Path((id, delivery)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
 ) -> Result<StatusCode, Problem> {
+    let (id, delivery) = named(path)?;
     let webhook = find(&state, &id).await?;
-    let delivery = delivery.split_once(':').map_or(delivery.as_str(), |(delivery, _)| delivery);
-    let known = is_id(delivery)
+    let known = is_id(&delivery)
         && state
             .store
             .webhooks()
-            .again(&webhook.id, delivery, state.clock.now())
+            .again(&webhook.id, &delivery, state.clock.now())
             .await
             .map_err(|error| store::problem(&error))?;
     if known {
         state.outbox.send_modify(|count| *count += 1);
         return Ok(StatusCode::ACCEPTED);
     }
-    let said = format!("{} has no delivery {}, or it waits already", webhook.id, crate::model::shown(delivery));
+    let said = format!("{} has no delivery {}, or it waits already", webhook.id, crate::model::shown(&delivery));
     Err(Problem::new(Code::NoSuchDelivery, said))
 }

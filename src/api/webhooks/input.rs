@@ -113,9 +113,15 @@ mod tests {
         let told = said(json!({"url": "http://169.254.169.254/", "evnts": [], "user": "a-b", "class": 3,
             "events": ["redy", 1, "ready", "ready"], "enabled": "yes"}));
         assert_eq!(told.len(), 8, "{told:?}");
-        assert!(told.contains(&"/events/0: there is no event \"redy\"; did you mean \"ready\"?".to_owned()), "{told:?}");
+        assert!(
+            told.contains(&"/events/0: there is no event \"redy\"; did you mean \"ready\"?".to_owned()),
+            "{told:?}"
+        );
         assert!(told.contains(&"/events/3: ready stands twice".to_owned()), "{told:?}");
-        assert!(told.iter().any(|said| said.starts_with("/url: the URL leads to 169.254.169.254 is a link-local")), "{told:?}");
+        assert!(
+            told.iter().any(|said| said.starts_with("/url: the URL leads to 169.254.169.254 is a link-local")),
+            "{told:?}"
+        );
         assert_eq!(said(json!({})), ["/url: it is needed: where the webhook is told"]);
     }
 }

@@ -13,9 +13,16 @@ pub(super) use deliveries::*;
 use super::problem::{Code, Problem};
 use super::{ApiState, store};
 use crate::store::Webhook;
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 
 /// The most webhooks that there may be: each event is compared with all of them.
 const MOST: usize = 100;
+
+/// What a path names, or the problem that it cannot be read.
+fn named<T>(path: Result<Path<T>, PathRejection>) -> Result<T, Problem> {
+    path.map(|Path(names)| names).map_err(|error| Problem::new(Code::Malformed, error.body_text()))
+}
 
 /// The webhook of this name, or the problem that there is none.
 async fn find(state: &ApiState, id: &str) -> Result<Webhook, Problem> {

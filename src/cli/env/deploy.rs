@@ -29,7 +29,8 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
     let key = arguments.which.key()?;
-    let input = EnvironmentInput { parameters: parameters::parse(&arguments.parameters)? };
+    let input =
+        EnvironmentInput { parameters: parameters::parse(&arguments.parameters)?, ..EnvironmentInput::default() };
     let client = Client::new(globals)?;
     let mut environment: EnvironmentView = client.put(&path_of(&key), &input).await?;
     if arguments.wait {

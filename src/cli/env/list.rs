@@ -34,8 +34,14 @@ pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), 
         let class = class.parse::<ClassName>().map_err(|error| Failure::usage(error.to_string()))?;
         query.push(format!("class={class}"));
     }
-    let environments: EnvironmentList =
-        Client::new(globals)?.get(&format!("/environments?{}", query.join("&"))).await?;
+    query.push("limit=500".to_owned());
+    let client = Client::new(globals)?;
+    let mut environments: EnvironmentList = client.get(&format!("/environments?{}", query.join("&"))).await?;
+    while let Some(next) = environments.next.take() {
+        let page: EnvironmentList = client.get(&format!("/environments?{}&cursor={next}", query.join("&"))).await?;
+        environments.items.extend(page.items);
+        environments.next = page.next;
+    }
     output::result(arguments.output, &environments, table)
 }
 

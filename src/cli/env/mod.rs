@@ -1,7 +1,10 @@
 //! `doorstep env`: one file per command.
 
+mod acts;
+mod bulk;
 mod delete;
 mod deploy;
+mod history;
 mod list;
 mod logs;
 mod parameters;
@@ -30,6 +33,24 @@ pub(super) enum Command {
     Pods(pods::Arguments),
     /// Print what the pods of an environment print
     Logs(logs::Arguments),
+    /// List the revisions of an environment, and what each of them changed
+    History(history::Arguments),
+    /// Go back: apply the parameters of an older revision again
+    Rollback(acts::Rollback),
+    /// Make the pods of an environment anew
+    Restart(acts::Waited),
+    /// Send an environment to sleep: nothing of it runs, everything is kept
+    Sleep(acts::Plain),
+    /// Wake an environment
+    Wake(acts::Waited),
+    /// Keep an environment longer
+    Extend(acts::Extend),
+    /// Keep an environment from expiring
+    Pin(acts::Plain),
+    /// Let an environment expire again
+    Unpin(acts::Plain),
+    /// Do something to many environments at once
+    Bulk(bulk::Arguments),
 }
 
 /// Which environment is meant.
@@ -57,6 +78,15 @@ pub(super) async fn run(globals: &Globals, command: &Command) -> Result<(), Fail
         Command::Delete(arguments) => delete::run(globals, arguments).await,
         Command::Pods(arguments) => pods::run(globals, arguments).await,
         Command::Logs(arguments) => logs::run(globals, arguments).await,
+        Command::History(arguments) => history::run(globals, arguments).await,
+        Command::Rollback(arguments) => acts::rollback(globals, arguments).await,
+        Command::Restart(arguments) => acts::restart(globals, arguments).await,
+        Command::Sleep(arguments) => acts::sleep(globals, arguments).await,
+        Command::Wake(arguments) => acts::wake(globals, arguments).await,
+        Command::Extend(arguments) => acts::extend(globals, arguments).await,
+        Command::Pin(arguments) => acts::pin(globals, arguments).await,
+        Command::Unpin(arguments) => acts::unpin(globals, arguments).await,
+        Command::Bulk(arguments) => bulk::run(globals, arguments).await,
     }
 }
 

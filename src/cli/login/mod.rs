@@ -122,7 +122,7 @@ async fn give_back(
 /// Says who the manager takes one for.
 pub(super) async fn whoami(globals: &Globals, arguments: &WhoAmI) -> Result<(), Failure> {
     let caller: CallerView = Client::new(globals)?.get("/me").await?;
-    output::result(arguments.output, &caller, |caller, wide| show(caller, wide))
+    output::result(arguments.output, &caller, show)
 }
 
 fn show(caller: &CallerView, wide: bool) -> Result<(), Failure> {

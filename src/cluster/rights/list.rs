@@ -297,6 +297,13 @@ pub const RIGHTS: &[Right] = &[
     right(
         (Manager, Cluster, Degrades),
         "doorstep.dev",
+        "environmentclasses",
+        &[Create, Update, Delete],
+        "classes cannot be changed by the API",
+    ),
+    right(
+        (Manager, Cluster, Degrades),
+        "doorstep.dev",
         "environmentclasses/status",
         &[Patch],
         "nothing can be told of a class",

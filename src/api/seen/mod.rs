@@ -1,0 +1,248 @@
+//! What is known of the environments and classes: one watch for each kind, and no listing in a call.
+//!
+//! Environments are kept as the API tells them, in both orders in which lists are asked for, so that a page costs what is on
+//! it. What the API itself writes is put in at once: a caller reads its own writes. Each change becomes news for the streams.
+
+mod feed;
+mod follow;
+mod news;
+
+pub use feed::{Feed, Heard};
+pub use news::{News, NewsKind};
+
+use super::environment_view::EnvironmentView;
+use super::problem::{Code, Problem};
+use crate::model::EnvironmentKey;
+use crate::resources::{Environment, EnvironmentClass};
+use kube::ResourceExt;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// How long a call waits for the first complete lists.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What is known.
+#[derive(Debug)]
+pub struct Seen {
+    known: RwLock<Known>,
+    feed: Feed,
+    /// How many kinds were listed whole.
+    listed: watch::Sender<usize>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    environments: BTreeMap<EnvironmentKey, Arc<Item>>,
+    by_age: BTreeSet<(i64, EnvironmentKey)>,
+    classes: BTreeMap<String, Arc<EnvironmentClass>>,
+}
+
+/// An environment, as it was seen last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// Whose it is, and of which class.
+    pub key: EnvironmentKey,
+    /// As the API tells it.
+    pub view: EnvironmentView,
+    /// When it was made, in milliseconds since 1970.
+    pub created: i64,
+    uid: Option<String>,
+    version: Option<u64>,
+}
+
+impl Item {
+    /// None for an object whose name is not one of ours.
+    fn of(object: &Environment) -> Option<Self> {
+        Some(Self {
+            key: EnvironmentKey::from_object_name(&object.name_any())?,
+            created: object.creation_timestamp().map_or(i64::MAX, |time| time.0.as_millisecond()),
+            uid: object.uid(),
+            version: object.resource_version().and_then(|version| version.parse().ok()),
+            view: EnvironmentView::of(object),
+        })
+    }
+
+    /// Whether it is an older version of the very object `other`. Versions that are no numbers count as newer.
+    fn is_older(&self, other: &Self) -> bool {
+        self.uid == other.uid && matches!((self.version, other.version), (Some(a), Some(b)) if a < b)
+    }
+}
+
+/// The order of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// By user and class.
+    Name,
+    /// The same, backwards.
+    NameDown,
+    /// The oldest first.
+    Created,
+    /// The newest first.
+    CreatedDown,
+}
+
+impl Seen {
+    /// Starts the watches; they end with `shutdown`.
+    pub fn start(client: &kube::Client, namespace: &str, shutdown: &CancellationToken) -> Arc<Self> {
+        let seen = Arc::new(Self { known: RwLock::default(), feed: Feed::new(), listed: watch::Sender::new(0) });
+        let environments = follow::environments(seen.clone(), client.clone(), namespace.to_owned());
+        tokio::spawn(shutdown.clone().run_until_cancelled_owned(environments));
+        tokio::spawn(shutdown.clone().run_until_cancelled_owned(follow::classes(seen.clone(), client.clone())));
+        seen
+    }
+
+    /// The news.
+    pub fn feed(&self) -> &Feed {
+        &self.feed
+    }
+
+    /// Waits until both kinds were listed once. Until then nobody can say what there is.
+    pub(super) async fn complete(&self) -> Result<(), Problem> {
+        let mut listed = self.listed.subscribe();
+        let whole = listed.wait_for(|kinds| *kinds >= follow::KINDS);
+        match tokio::time::timeout(PATIENCE, whole).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(_)) | Err(_) => {
+                let said =
+                    "the environments are not known yet: the cluster has not answered so far; try again in a moment";
+                Err(Problem::new(Code::ClusterUnavailable, said))
+            }
+        }
+    }
+
+    /// Environments in an order, after one place, as far as `wanted` says, at most `limit`. Tells whether there are more.
+    pub(super) fn page(
+        &self,
+        order: Order,
+        after: Option<&(i64, EnvironmentKey)>,
+        limit: usize,
+        wanted: impl Fn(&Item) -> bool,
+    ) -> (Vec<Arc<Item>>, bool) {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let item = |(_, key): &(i64, EnvironmentKey)| known.environments.get(key).cloned();
+        let above =
+            |place: Option<&(i64, EnvironmentKey)>| place.map_or(Bound::Unbounded, |p| Bound::Excluded(p.clone()));
+        let name =
+            |place: Option<&(i64, EnvironmentKey)>| place.map_or(Bound::Unbounded, |p| Bound::Excluded(p.1.clone()));
+        let wanted = |item: &Arc<Item>| wanted(item);
+        let more = limit.saturating_add(1);
+        let mut found: Vec<Arc<Item>> = match order {
+            Order::Name => {
+                let range = known.environments.range((name(after), Bound::Unbounded));
+                range.map(|(_, item)| item.clone()).filter(wanted).take(more).collect()
+            }
+            Order::NameDown => {
+                let range = known.environments.range((Bound::Unbounded, name(after))).rev();
+                range.map(|(_, item)| item.clone()).filter(wanted).take(more).collect()
+            }
+            Order::Created => {
+                let range = known.by_age.range((above(after), Bound::Unbounded));
+                range.filter_map(item).filter(wanted).take(more).collect()
+            }
+            Order::CreatedDown => {
+                let range = known.by_age.range((Bound::Unbounded, above(after))).rev();
+                range.filter_map(item).filter(wanted).take(more).collect()
+            }
+        };
+        let goes_on = found.len() > limit;
+        found.truncate(limit);
+        (found, goes_on)
+    }
+
+    /// All environments that are wanted, by user and class.
+    pub(super) fn all(&self, wanted: impl Fn(&Item) -> bool) -> Vec<Arc<Item>> {
+        self.page(Order::Name, None, usize::MAX, wanted).0
+    }
+
+    /// The classes, by name.
+    pub(super) fn classes(&self) -> Vec<Arc<EnvironmentClass>> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner).classes.values().cloned().collect()
+    }
+
+    /// Takes what the API itself has written, or the watch tells.
+    pub(super) fn note(&self, object: &Environment) {
+        let Some(item) = Item::of(object) else { return };
+        let item = Arc::new(item);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let before = known.environments.get(&item.key).cloned();
+        if before.as_ref().is_some_and(|before| item.is_older(before)) {
+            return;
+        }
+        known.put(item.clone());
+        // Under the lock, so that the news come in the order of the changes.
+        self.tell(before.as_deref(), Some(&item));
+    }
+
+    /// Takes out what is gone, unless another one of its name has come in its place.
+    pub(super) fn forget(&self, key: &EnvironmentKey, uid: Option<&str>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let there = known.environments.get(key).filter(|item| uid.is_none() || item.uid.as_deref() == uid).cloned();
+        if let Some(item) = there {
+            known.take(key);
+            self.tell(Some(&item), None);
+        }
+    }
+
+    /// Puts a complete list in the place of all that was known.
+    fn replace(&self, objects: &[Environment], first: bool) {
+        let mut fresh = Known::default();
+        objects.iter().filter_map(Item::of).for_each(|item| fresh.put(Arc::new(item)));
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        fresh.classes = std::mem::take(&mut known.classes);
+        let before = std::mem::replace(&mut *known, fresh);
+        if first {
+            return;
+        }
+        for item in known.environments.values() {
+            self.tell(before.environments.get(&item.key).map(|item| &**item), Some(item));
+        }
+        for (_, gone) in before.environments.iter().filter(|(key, _)| !known.environments.contains_key(key)) {
+            self.tell(Some(gone), None);
+        }
+    }
+
+    /// Takes a class that was written or seen.
+    pub(super) fn note_class(&self, class: EnvironmentClass) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.classes.insert(class.name_any(), Arc::new(class));
+    }
+
+    /// Takes a class out.
+    pub(super) fn forget_class(&self, name: &str) {
+        self.known.write().unwrap_or_else(PoisonError::into_inner).classes.remove(name);
+    }
+
+    fn replace_classes(&self, classes: Vec<EnvironmentClass>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        known.classes = classes.into_iter().map(|class| (class.name_any(), Arc::new(class))).collect();
+    }
+
+    fn tell(&self, before: Option<&Item>, after: Option<&Item>) {
+        for kind in news::between(before.map(|item| &item.view), after.map(|item| &item.view)) {
+            if let Some(item) = after.or(before) {
+                self.feed.publish(kind, item);
+            }
+        }
+    }
+}
+
+impl Known {
+    fn put(&mut self, item: Arc<Item>) {
+        self.take(&item.key);
+        self.by_age.insert((item.created, item.key.clone()));
+        self.environments.insert(item.key.clone(), item);
+    }
+
+    fn take(&mut self, key: &EnvironmentKey) {
+        if let Some(item) = self.environments.remove(key) {
+            self.by_age.remove(&(item.created, item.key.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
