@@ -8,7 +8,8 @@ use crate::config::{Price, Prices};
 use crate::identity::Caller;
 use crate::model::{ClassName, UserId};
 use crate::store::{UsageFilter, UsageRow};
-use axum::extract::{OriginalUri, State};
+use axum::extract::State;
+use axum::http::Uri;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
 use jiff::civil::Date;
@@ -114,7 +115,7 @@ impl std::str::FromStr for By {
 pub(super) async fn list(
     State(state): Shared,
     Extension(caller): Extension<Caller>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     mut query: Query,
 ) -> Result<Response, Problem> {
     let user = query.take::<UserId>("user", "a user id: 1 to 32 letters and digits").map(|user| user.to_string());

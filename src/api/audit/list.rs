@@ -8,9 +8,9 @@ use super::export::export;
 use super::query::{self, Form};
 use super::view::{AuditList, AuditRecord};
 use axum::Json;
-use axum::extract::{OriginalUri, State};
-use axum::http::HeaderMap;
+use axum::extract::State;
 use axum::http::header::ACCEPT;
+use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse as _, Response};
 
 /// What was done by whom: a page at a time, or all of it as CSV or JSON lines.
@@ -39,7 +39,7 @@ use axum::response::{IntoResponse as _, Response};
 ))]
 pub(in crate::api) async fn list(
     State(state): Shared,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     headers: HeaderMap,
     mut query: Query,
 ) -> Result<Response, Problem> {

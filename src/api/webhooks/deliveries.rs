@@ -9,8 +9,8 @@ use super::{find, is_id, named};
 use crate::store::DeliveryState;
 use axum::Json;
 use axum::extract::rejection::PathRejection;
-use axum::extract::{OriginalUri, Path, State};
-use axum::http::StatusCode;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 
 /// What a webhook is, or was, to be told; the newest first.
@@ -30,7 +30,7 @@ use axum::response::{IntoResponse as _, Response};
 pub(in crate::api) async fn deliveries(
     State(state): Shared,
     path: Result<Path<String>, PathRejection>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     mut query: Query,
 ) -> Result<Response, Problem> {
     let wanted = query.take::<DeliveryState>("state", "waiting, delivered or dead");

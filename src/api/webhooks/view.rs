@@ -8,8 +8,7 @@ use utoipa::ToSchema;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-#[schema(additional_properties = false)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WebhookInput {
     /// Where it is told: a URL that begins with https://, and leads to a public address unless another one is allowed.
     #[schema(format = Uri, max_length = 2048, example = "https://ci.example.com/hooks/doorstep")]
