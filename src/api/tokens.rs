@@ -1,5 +1,6 @@
 //! `GET`, `POST /tokens` and `DELETE /tokens/{id}`: tokens that are made here.
 
+use super::audit::Note;
 use super::input::{Query, json_object, kind_of, pointer, refuse_unknown};
 use super::problem::{Code, FieldError, Problem};
 use super::{ApiState, Shared, store};
@@ -168,7 +169,7 @@ pub(super) async fn create(
     State(state): Shared,
     Extension(caller): Extension<Caller>,
     request: Request,
-) -> Result<(StatusCode, Json<MintedView>), Problem> {
+) -> Result<(StatusCode, Extension<Note>, Json<MintedView>), Problem> {
     let wish = wish(&json_object(request).await?)?;
     let (access, now) = (&state.access, state.clock.now());
     let made = mint(&state.store, &caller, wish, access.tokens, &access.teams, now).await;
@@ -179,7 +180,8 @@ pub(super) async fn create(
         NotMinted::Store(error) => store::problem(error),
     })?;
     let record = TokenView::of(&made.record, now);
-    Ok((StatusCode::CREATED, Json(MintedView { token: made.text, record })))
+    let note = noted(&record);
+    Ok((StatusCode::CREATED, note, Json(MintedView { token: made.text, record })))
 }
 
 /// Revokes a token, at once.
@@ -196,19 +198,26 @@ pub(super) async fn revoke(
     State(state): Shared,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
+) -> Result<(StatusCode, Extension<Note>), Problem> {
     let no_such = || Problem::new(Code::NoSuchToken, format!("you have no token {}", shown_id(&id)));
     let found = find(&state, &id).await?.ok_or_else(no_such)?;
     // Whether somebody else has it is not told.
     if found.grant.subject != caller.subject && !administers(&caller) {
         return Err(no_such());
     }
-    state.store.tokens().revoke(&id, state.clock.now()).await.map_err(|error| store::problem(&error))?;
-    Ok(StatusCode::NO_CONTENT)
+    let now = state.clock.now();
+    state.store.tokens().revoke(&id, now).await.map_err(|error| store::problem(&error))?;
+    let revoked = TokenRecord { revoked_at: found.revoked_at.or(Some(now)), ..found };
+    Ok((StatusCode::NO_CONTENT, noted(&TokenView::of(&revoked, now))))
 }
 
 async fn find(state: &ApiState, id: &str) -> Result<Option<TokenRecord>, Problem> {
     state.store.tokens().find(id).await.map_err(|error| store::problem(&error))
+}
+
+/// What the audit keeps of a token: all but its text.
+fn noted(record: &TokenView) -> Extension<Note> {
+    Extension(Note { after: serde_json::to_value(record).ok(), said: None })
 }
 
 /// An id for a message; somebody may have given the token itself, which must not stand in logs.
