@@ -46,7 +46,6 @@ pub const MAKES: [Make; 2] = [Make::Bind, Make::Knot];
 
 /// A running name server. It is killed when this is dropped.
 pub struct NameServer {
-    pub make: Make,
     pub address: SocketAddr,
     folder: tempfile::TempDir,
     child: Child,
@@ -75,7 +74,7 @@ impl NameServer {
             let address: SocketAddr = ([127, 0, 0, 1], port).into();
             let mut child = spawn(make, folder.path(), port);
             if answers(make, &mut child, address) {
-                return Self { make, address, folder, child };
+                return Self { address, folder, child };
             }
             let _gone = child.kill();
             let _reaped = child.wait();
@@ -86,10 +85,6 @@ impl NameServer {
 
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
-    }
-
-    pub fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
     }
 
     /// All records but the SOA, each as `dig` prints it, as the key `one` gets them.
