@@ -92,7 +92,7 @@ impl AzureDns {
         let path = place.path.clone().segment(place.visibility.listing());
         let path = path.map_err(|error| ProviderError::NotOurs(error.to_string()))?;
         let call = Call::new(place.visibility.service(), Method::Get, path);
-        let items = self.arm.list(&call).await.map_err(|error| of_zone(zone, error))?;
+        let items = self.arm.list(&call).await.map_err(|error| of_zone(zone, &error))?;
         Ok(wire::listing(zone, place.visibility, &items))
     }
 
@@ -119,7 +119,7 @@ impl AzureDns {
                 }
             }
         };
-        let written = self.arm.write(&call, settle).await.map_err(|error| of_record(zone, set, error))?;
+        let written = self.arm.write(&call, settle).await.map_err(|error| of_record(zone, set, &error))?;
         // Without an ETag the next change is refused and lists the zone anew.
         Ok(Etag::of(&written).map(|etag| etag.0).unwrap_or_default())
     }
@@ -132,7 +132,7 @@ impl AzureDns {
             Some(found) if Etag::of(found).as_ref() == Some(&etag) => Settled::NotApplied,
             Some(_) => Settled::Otherwise,
         };
-        self.arm.write(&call, settle).await.map(drop).map_err(|error| of_record(zone, &before.set, error))
+        self.arm.write(&call, settle).await.map(drop).map_err(|error| of_record(zone, &before.set, &error))
     }
 
     async fn replace(
@@ -200,22 +200,22 @@ impl Provider for AzureDns {
     }
 }
 
-fn of_zone(zone: &Hostname, error: AzureError) -> ProviderError {
-    if let AzureError::Absent { .. } = &error {
+fn of_zone(zone: &Hostname, error: &AzureError) -> ProviderError {
+    if let AzureError::Absent { .. } = error {
         let way = "make it, or correct its subscription, resource group or visibility";
         return ProviderError::NotOurs(format!("the zone {zone} is not in Azure where it is configured to be; {way}"));
     }
     told(format!("zone {zone}: {error}"), error)
 }
 
-fn of_record(zone: &Hostname, set: &RecordSet, error: AzureError) -> ProviderError {
+fn of_record(zone: &Hostname, set: &RecordSet, error: &AzureError) -> ProviderError {
     told(format!("{} {} in zone {zone}: {error}", set.name, set.kind()), error)
 }
 
 /// What the failure means to the plan; `said` is its sentence.
-fn told(said: String, error: AzureError) -> ProviderError {
+fn told(said: String, error: &AzureError) -> ProviderError {
     match error {
-        AzureError::Throttled { after, .. } => ProviderError::Throttled { after: Some(after), said },
+        AzureError::Throttled { after, .. } => ProviderError::Throttled { after: Some(*after), said },
         AzureError::Precondition { .. } | AzureError::Absent { .. } => ProviderError::Precondition(said),
         AzureError::Lost { .. } => ProviderError::Lost(said),
         AzureError::Unavailable { .. }
