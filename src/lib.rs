@@ -18,6 +18,7 @@
 //! | [`cluster`] | being a client of a cluster: credentials that rotate, leadership by a Lease, rights |
 //! | [`operator`] | an Environment becomes a Deployment and a Service, and its status tells how it is |
 //! | [`identity`] | who calls the management API, and what they may do |
+//! | [`dns`] | records in zones: what should be there, what is, and the changes between them |
 //! | [`store`] | what is remembered beside the cluster, in SQLite or PostgreSQL: the audit, tokens, webhooks, use |
 //! | [`webhooks`] | what happens to environments, told to whoever subscribed |
 //! | [`api`] | the management API |
@@ -33,6 +34,7 @@ pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod discovery;
+pub mod dns;
 pub mod embedded;
 pub mod identity;
 pub mod migrate;
