@@ -1,6 +1,5 @@
 //! Composition: only this room knows everyone. Each role is a value that is built, runs, and is shut down.
 
-mod access;
 mod control_plane;
 mod data_plane;
 mod folder;
@@ -14,7 +13,6 @@ pub mod manager;
 pub mod node;
 pub mod up;
 
-pub use access::AccessOptions;
 pub use folder::DataFolder;
 
 use anyhow::{Context, Result};

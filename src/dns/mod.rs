@@ -5,7 +5,6 @@
 
 mod ask;
 pub mod authority;
-mod azure;
 mod desired;
 mod guard;
 mod keeper;
@@ -18,7 +17,6 @@ pub mod settings;
 mod verify;
 mod wanted;
 
-pub use azure::AzureDns;
 pub use desired::{Clash, Desired};
 pub use guard::{Guard, Refused};
 pub use keeper::{Keeper, KeeperConfig, Pass, SetKey, SetState, ZoneWanted};

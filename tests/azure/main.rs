@@ -12,8 +12,6 @@
 
 mod answers;
 mod emulator;
-mod many;
 mod operations;
 mod schema;
 mod tokens;
-mod zones;

@@ -11,7 +11,6 @@ mod server;
 mod state;
 mod zones;
 
-pub use faults::Faults;
 pub use reply::Reply;
 pub use state::State;
 
