@@ -3,8 +3,8 @@
 mod complete;
 
 use super::{
-    actions, bulk, class_changes, classes, environments, events, explain, generations, logs, news_stream, pods,
-    preview, put_environment, quotas, revisions, routes, seen, usage, version, watch,
+    actions, bulk, class_changes, classes, environments, events, explain, generations, login, logs, me, news_stream,
+    pods, preview, put_environment, revisions, routes, seen, usage, version, watch,
 };
 use axum::Json;
 use serde_json::Value;
@@ -52,18 +52,19 @@ use utoipa::{Modify, OpenApi};
         classes::show,
         class_changes::put,
         class_changes::delete,
-        quotas::show,
         routes::list,
         preview::preview,
         explain::explain,
+        login::show,
+        me::show,
         version::show,
     ),
     components(schemas(seen::News, environments::SortField, super::problem::Problem)),
     tags(
         (name = "environments", description = "One person's environments"),
         (name = "classes", description = "What environments of a class look like"),
-        (name = "quotas", description = "What environments take, and may"),
         (name = "routing", description = "How the gateway routes"),
+        (name = "people", description = "Who calls, and with what"),
         (name = "about", description = "The installation itself"),
     ),
     security(("token" = [])),
