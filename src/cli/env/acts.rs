@@ -62,24 +62,24 @@ pub(in crate::cli) struct Rollback {
 pub(super) async fn restart(globals: &Globals, arguments: &Waited) -> Result<(), Failure> {
     let client = Client::new(globals)?;
     let path = format!("{}:restart", path_of(&arguments.which.key(globals)?));
-    finish(&client, arguments, client.post_nothing(&path).await?, "restarts").await
+    finish((globals, &client), arguments, client.post_nothing(&path).await?, "restarts").await
 }
 
 pub(super) async fn wake(globals: &Globals, arguments: &Waited) -> Result<(), Failure> {
     let client = Client::new(globals)?;
     let path = format!("{}:wake", path_of(&arguments.which.key(globals)?));
-    finish(&client, arguments, client.post_nothing(&path).await?, "wakes up").await
+    finish((globals, &client), arguments, client.post_nothing(&path).await?, "wakes up").await
 }
 
 pub(super) async fn rollback(globals: &Globals, arguments: &Rollback) -> Result<(), Failure> {
     let client = Client::new(globals)?;
     let path = format!("{}:rollback", path_of(&arguments.waited.which.key(globals)?));
     let environment = client.post(&path, &RollbackInput { revision: arguments.to }).await?;
-    finish(&client, &arguments.waited, environment, "goes back").await
+    finish((globals, &client), &arguments.waited, environment, "goes back").await
 }
 
 async fn finish(
-    client: &Client,
+    (globals, client): (&Globals, &Client),
     arguments: &Waited,
     mut environment: EnvironmentView,
     said: &str,

@@ -13,7 +13,7 @@ mod show;
 mod wait;
 
 use super::exit::Failure;
-use super::globals::{self, Globals};
+use super::globals::Globals;
 use super::table::{Cell, Tone};
 use crate::api::EnvironmentView;
 use crate::model::{ClassName, EnvironmentKey};
