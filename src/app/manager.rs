@@ -10,7 +10,7 @@ use crate::cluster::rights::{Role, Scope};
 use crate::cluster::{self, Election, ElectionConfig, Standing};
 use crate::discovery::{self, Discovery, DiscoveryConfig, EndpointPolicy, Namespaces};
 pub use crate::discovery::{CertificateConfig, SecretKey};
-use crate::model::Hostname;
+use crate::model::{Clock, Hostname};
 use crate::operator;
 pub use crate::operator::{PublicUrl, Publish, PublishAddress, Workload};
 use crate::routing::Table;
@@ -168,6 +168,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
             [vec![leader], rights::lines(&rights)].concat()
         }),
         election: Some(election),
+        clock: Clock::system(),
     };
     let control_plane = control_plane::start(config, listener)?;
     let scheme = options.access.scheme();

@@ -162,6 +162,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         readiness: data_plane.readiness(),
         election: None,
         rights: rights::all(),
+        clock: options.clock,
         token: Token::load_or_create(&path.join(TOKEN_FILE))?,
         access,
         tls: options.access.tls.clone(),

@@ -16,6 +16,7 @@ mod node;
 pub mod output;
 mod preview;
 mod progress;
+mod quota;
 mod routes;
 mod sample_front;
 mod table;
@@ -74,6 +75,8 @@ enum Command {
     Migrate(migrate::Command),
     /// List the classes, or show one
     Classes(classes::Arguments),
+    /// Say how much environments take, and how much they may
+    Quota(quota::Arguments),
     /// Log in with a manager that knows issuers; the login serves all commands
     Login(login::Arguments),
     /// Forget the login with a manager
@@ -111,6 +114,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Preview(arguments) => client::block_on(preview::run(&cli.globals, arguments)),
         Command::Migrate(command) => migrate::run(command),
         Command::Classes(arguments) => client::block_on(classes::run(&cli.globals, arguments)),
+        Command::Quota(arguments) => client::block_on(quota::run(&cli.globals, arguments)),
         Command::Login(arguments) => client::block_on(login::run(&cli.globals, arguments)),
         Command::Logout => client::block_on(login::logout(&cli.globals)),
         Command::WhoAmI(arguments) => client::block_on(login::whoami(&cli.globals, arguments)),
