@@ -3,8 +3,9 @@
 mod complete;
 
 use super::{
-    actions, bulk, class_changes, classes, environments, events, explain, generations, login, logs, me, news_stream,
-    pods, preview, put_environment, quotas, revisions, routes, seen, usage, version, watch,
+    actions, audit, bulk, class_changes, classes, costs, environments, events, explain, generations, login, logs, me,
+    news_stream, pods, preview, put_environment, quotas, revisions, routes, seen, tokens, usage, version, watch,
+    webhooks,
 };
 use axum::Json;
 use serde_json::Value;
@@ -56,8 +57,21 @@ use utoipa::{Modify, OpenApi};
         routes::list,
         preview::preview,
         explain::explain,
+        audit::list,
+        audit::verify,
+        costs::list,
+        webhooks::list,
+        webhooks::create,
+        webhooks::show,
+        webhooks::change,
+        webhooks::delete,
+        webhooks::deliveries,
+        webhooks::resend,
         login::show,
         me::show,
+        tokens::list,
+        tokens::create,
+        tokens::revoke,
         version::show,
     ),
     components(schemas(seen::News, environments::SortField, super::problem::Problem)),
@@ -67,6 +81,8 @@ use utoipa::{Modify, OpenApi};
         (name = "quotas", description = "What environments take, and may"),
         (name = "routing", description = "How the gateway routes"),
         (name = "people", description = "Who calls, and with what"),
+        (name = "audit", description = "What was done by whom"),
+        (name = "webhooks", description = "Who is told of what happens to environments"),
         (name = "about", description = "The installation itself"),
     ),
     security(("token" = [])),
