@@ -2,6 +2,7 @@
 
 use crate::harness::{DEADLINE, client_of};
 use doorstep::app::up::{self, Up, UpOptions};
+use doorstep::app::{AccessOptions, StoreOptions};
 use doorstep::model::Clock;
 use doorstep::resources::{Environment, EnvironmentClass, EnvironmentSpec};
 use doorstep::telemetry::access_log::Sink;
@@ -46,6 +47,8 @@ impl Setting {
             kube: any,
             domain: "localhost".parse().unwrap(),
             routes: None,
+            access: AccessOptions::default(),
+            store: StoreOptions::default(),
             access_log: Some(Sink::File(folder.path().join("access.log"))),
             clock: clock.clone(),
             executable: Some(crate::harness::binary().into()),
