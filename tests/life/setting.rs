@@ -39,7 +39,7 @@ impl Setting {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::held(Timestamp::now());
         let any = "127.0.0.1:0".parse().unwrap();
-        let mut up = up::build(UpOptions {
+        let mut up = Box::pin(up::build(UpOptions {
             data: folder.path().to_owned(),
             http: any,
             https: any,
@@ -52,7 +52,7 @@ impl Setting {
             access_log: Some(Sink::File(folder.path().join("access.log"))),
             clock: clock.clone(),
             executable: Some(crate::harness::binary().into()),
-        })
+        }))
         .await
         .unwrap();
         up.ready().await.unwrap();
