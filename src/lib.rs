@@ -17,6 +17,8 @@
 //! | [`tls`] | certificates by server name, and the development authority |
 //! | [`cluster`] | being a client of a cluster: credentials that rotate, leadership by a Lease, rights |
 //! | [`operator`] | an Environment becomes a Deployment and a Service, and its status tells how it is |
+//! | [`identity`] | who calls the management API, and what they may do |
+//! | [`dns`] | records in zones: what should be there, what is, and the changes between them |
 //! | [`store`] | what is remembered beside the cluster, in SQLite or PostgreSQL: the audit, tokens, webhooks, use |
 //! | [`api`] | the management API |
 //! | [`azure`] | Azure Resource Manager: tokens, the client, budgets, long-running operations |
@@ -31,7 +33,9 @@ pub mod cli;
 pub mod cluster;
 pub mod config;
 pub mod discovery;
+pub mod dns;
 pub mod embedded;
+pub mod identity;
 pub mod migrate;
 pub mod model;
 pub mod operator;

@@ -3,8 +3,8 @@
 mod complete;
 
 use super::{
-    actions, bulk, class_changes, classes, environments, events, explain, generations, logs, news_stream, pods,
-    preview, put_environment, revisions, routes, seen, usage, version, watch,
+    actions, bulk, class_changes, classes, environments, events, explain, generations, login, logs, me, news_stream,
+    pods, preview, put_environment, revisions, routes, seen, usage, version, watch,
 };
 use axum::Json;
 use serde_json::Value;
@@ -55,6 +55,8 @@ use utoipa::{Modify, OpenApi};
         routes::list,
         preview::preview,
         explain::explain,
+        login::show,
+        me::show,
         version::show,
     ),
     components(schemas(seen::News, environments::SortField, super::problem::Problem)),
@@ -62,6 +64,7 @@ use utoipa::{Modify, OpenApi};
         (name = "environments", description = "One person's environments"),
         (name = "classes", description = "What environments of a class look like"),
         (name = "routing", description = "How the gateway routes"),
+        (name = "people", description = "Who calls, and with what"),
         (name = "about", description = "The installation itself"),
     ),
     security(("token" = [])),

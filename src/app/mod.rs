@@ -1,5 +1,6 @@
 //! Composition: only this room knows everyone. Each role is a value that is built, runs, and is shut down.
 
+mod access;
 mod control_plane;
 mod data_plane;
 mod folder;
@@ -13,6 +14,7 @@ pub mod manager;
 pub mod node;
 pub mod up;
 
+pub use access::AccessOptions;
 pub use folder::DataFolder;
 
 use anyhow::{Context, Result};

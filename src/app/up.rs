@@ -2,7 +2,7 @@
 
 use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
 use super::data_plane::{self, DataPlane};
-use super::{DataFolder, TOKEN_FILE, rights, signals};
+use super::{AccessOptions, DataFolder, TOKEN_FILE, access, rights, signals};
 use crate::api::Token;
 use crate::discovery::{CertificateConfig, DiscoveryConfig, EndpointPolicy, Namespaces};
 use crate::embedded::api::{ApiConfig, ApiServer};
@@ -45,6 +45,8 @@ pub struct UpOptions {
     pub domain: Hostname,
     /// A file of routes beside the cluster.
     pub routes: Option<PathBuf>,
+    /// Who may call the management API, and how it is served.
+    pub access: AccessOptions,
     /// Where the access log goes; the file `access.log` of the data folder when not given.
     pub access_log: Option<Sink>,
     /// What time it is for the life of environments.
@@ -104,6 +106,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         crate::config::read_routes(&text, &routes.display().to_string())?;
     }
 
+    let settings = options.access.settings()?;
     let authority = Arc::new(Authority::load_or_create(&path)?);
     let log = options.access_log.unwrap_or_else(|| Sink::File(path.join("access.log")));
     let gateway = data_plane::bind(
@@ -141,6 +144,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         last_good: None,
         uses: None,
     });
+    let access = access::access(settings, &client)?;
     let config = ControlPlaneConfig {
         client,
         namespace: NAMESPACE.to_owned(),
@@ -159,10 +163,16 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         election: None,
         rights: rights::all(),
         token: Token::load_or_create(&path.join(TOKEN_FILE))?,
+        access,
+        tls: options.access.tls.clone(),
     };
-    let control_plane = control_plane::start(config, api);
+    let control_plane = control_plane::start(config, api)?;
     let Addresses { http, https, api, kube } = addresses;
-    super::write_addresses(&path, &json!({"http": http, "https": https, "api": api, "kube": kube}))?;
+    let scheme = options.access.scheme();
+    super::write_addresses(
+        &path,
+        &json!({"http": http, "https": https, "api": api, "apiScheme": scheme, "kube": kube}),
+    )?;
     Ok(Up { folder, addresses, authority, cluster, node, controllers, controllers_end, data_plane, control_plane })
 }
 

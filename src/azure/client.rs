@@ -24,9 +24,15 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const MAX_ROUNDS: u32 = 5;
 const MAX_PAGES: usize = 10_000;
 
+/// Whether this process may still write.
+pub type Fence = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// The client of Azure Resource Manager. Cheap to clone; all clones share tokens and budgets.
 #[derive(Clone)]
-pub struct Arm(Arc<Inner>);
+pub struct Arm {
+    inner: Arc<Inner>,
+    fence: Option<Fence>,
+}
 
 struct Inner {
     endpoints: Endpoints,
@@ -50,7 +56,7 @@ pub enum Settled {
 
 impl fmt::Debug for Arm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Arm").field("management", &self.0.endpoints.management.as_str()).finish_non_exhaustive()
+        f.debug_struct("Arm").field("management", &self.inner.endpoints.management.as_str()).finish_non_exhaustive()
     }
 }
 
@@ -58,19 +64,27 @@ impl Arm {
     /// A client by `settings`, whose waits and budgets are counted by `clock`. Nothing is asked for yet.
     pub fn new(settings: &Settings, clock: Clock) -> Result<Self, AzureError> {
         let endpoints = settings.endpoints()?;
-        Ok(Self(Arc::new(Inner {
+        let inner = Inner {
             versions: settings.api_versions.clone(),
             transport: Transport::new(settings, true)?,
             tokens: Tokens::new(settings, endpoints.clone(), clock.clone())?,
             throttle: Throttle::new(clock.clone()),
             endpoints,
             clock,
-        })))
+        };
+        Ok(Self { inner: Arc::new(inner), fence: None })
+    }
+
+    /// The same client, whose writes ask `fence` right before each is sent: a call may have waited long for its budget, and
+    /// another process may write by then.
+    #[must_use]
+    pub fn fenced(self, fence: Fence) -> Self {
+        Self { fence: Some(fence), ..self }
     }
 
     /// The clock that its waits are counted by.
     pub fn clock(&self) -> &Clock {
-        &self.0.clock
+        &self.inner.clock
     }
 
     /// Makes a call, again where that is safe. A write that got no answer is [`AzureError::Lost`]; see [`Self::write`].
@@ -79,9 +93,12 @@ impl Arm {
         let budgets = Budget::of(call.service, call.method);
         let mut attempt = 0;
         loop {
-            let admitted = self.0.throttle.admit(call.subscription(), budgets, PATIENCE).await;
+            let admitted = self.inner.throttle.admit(call.subscription(), budgets, PATIENCE).await;
             admitted.map_err(|after| AzureError::Throttled { what: call.to_string(), after })?;
-            let token = self.0.tokens.token().await?;
+            let token = self.inner.tokens.token().await?;
+            if !call.method.is_safe() && self.fence.as_ref().is_some_and(|may| !may()) {
+                return Err(AzureError::Fenced { what: call.to_string() });
+            }
             let failure = match self.attempt(call, &correlation, token.secret()).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
@@ -90,15 +107,15 @@ impl Arm {
             tracing::debug!(%call, attempt, ?verdict, ?failure, correlation, "a call of Azure failed");
             attempt += 1;
             match verdict {
-                Verdict::Again(wait) if attempt < MAX_ATTEMPTS => self.0.clock.sleep(wait).await,
+                Verdict::Again(wait) if attempt < MAX_ATTEMPTS => self.inner.clock.sleep(wait).await,
                 Verdict::Throttled(wait) => {
-                    self.0.throttle.close(call.subscription(), budgets, wait);
+                    self.inner.throttle.close(call.subscription(), budgets, wait);
                     tracing::warn!(%call, seconds = wait.as_secs(), "Azure takes no more calls of this kind for a while");
                     if attempt >= MAX_ATTEMPTS {
                         return Err(AzureError::Throttled { what: call.to_string(), after: wait });
                     }
                 }
-                Verdict::NewToken => self.0.tokens.refused(&token).await,
+                Verdict::NewToken => self.inner.tokens.refused(&token).await,
                 Verdict::Again(_) | Verdict::Unknown | Verdict::Final => return Err(given_up(call, failure, attempt)),
             }
         }
@@ -124,7 +141,7 @@ impl Arm {
             match settle(found.as_ref()) {
                 Settled::Applied => return Ok(found.unwrap_or_default()),
                 Settled::Otherwise => return Err(AzureError::Precondition { what: call.to_string() }),
-                Settled::NotApplied => self.0.clock.sleep(retry::backoff(round)).await,
+                Settled::NotApplied => self.inner.clock.sleep(retry::backoff(round)).await,
             }
         }
         Err(lost.unwrap_or_else(|| AzureError::Precondition { what: call.to_string() }))
@@ -162,7 +179,7 @@ impl Arm {
 
     async fn attempt(&self, call: &Call, correlation: &str, token: &str) -> Result<Answer, Failure> {
         let url = self.url(call)?;
-        let mut request = self.0.transport.request(call.method.as_str(), url);
+        let mut request = self.inner.transport.request(call.method.as_str(), url);
         request = request
             .bearer_auth(token)
             .header("accept", "application/json")
@@ -177,7 +194,7 @@ impl Arm {
         if let Some(body) = &call.body {
             request = request.json(body);
         }
-        let outcome = self.0.transport.exchange(request).await.and_then(|whole| self.read(call, whole));
+        let outcome = self.inner.transport.exchange(request).await.and_then(|whole| self.read(call, whole));
         metrics::azure_call(call.service.as_str(), call.method.as_str(), outcome_of(&outcome));
         outcome
     }
@@ -212,17 +229,17 @@ impl Arm {
             headers.get(name.as_str())?.to_str().ok()?.parse::<u32>().ok()
         });
         if let Some(remaining) = told.min() {
-            self.0.throttle.remaining(call.subscription(), budget, remaining);
+            self.inner.throttle.remaining(call.subscription(), budget, remaining);
         }
     }
 
     pub(super) fn url(&self, call: &Call) -> Result<Url, Failure> {
-        let management = &self.0.endpoints.management;
+        let management = &self.inner.endpoints.management;
         match &call.target {
             Target::Resource(path) => {
                 let mut url = management.clone();
                 url.set_path(path.as_str());
-                let version = self.0.versions.of(call.service);
+                let version = self.inner.versions.of(call.service);
                 url.query_pairs_mut().append_pair("api-version", version).extend_pairs(&call.query);
                 Ok(url)
             }

@@ -43,6 +43,12 @@ pub enum AzureError {
         /// How long to wait before it is tried again.
         after: Duration,
     },
+    /// It was not sent, as another process may write by now.
+    #[error("{what} was not sent: another manager leads, or may lead by now")]
+    Fenced {
+        /// Method and path.
+        what: String,
+    },
     /// The resource is not as the call's condition says: somebody else was there first.
     #[error("{what} was not done: the resource has changed since it was read, or is there already")]
     Precondition {
@@ -91,7 +97,11 @@ impl AzureError {
     /// Whether the same call may succeed later without anybody's doing.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unavailable { .. } | Self::Lost { .. } | Self::Throttled { .. } | Self::Credential { .. } => true,
+            Self::Unavailable { .. }
+            | Self::Lost { .. }
+            | Self::Throttled { .. }
+            | Self::Credential { .. }
+            | Self::Fenced { .. } => true,
             Self::Settings(_)
             | Self::Precondition { .. }
             | Self::Absent { .. }

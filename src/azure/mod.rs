@@ -18,7 +18,7 @@ mod throttle;
 mod transport;
 
 pub use call::{Answer, Call, Condition, Etag, Method};
-pub use client::{Arm, Settled};
+pub use client::{Arm, Fence, Settled};
 pub use clock::Clock;
 pub use error::AzureError;
 pub use operation::{Handle, Started, Step};

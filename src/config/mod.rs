@@ -1,14 +1,18 @@
 //! Files from outside: read, checked, every error at once with its place.
 
 mod classes;
+mod dns;
 mod errors;
 mod fields;
+mod identity;
 mod prices;
 mod routes;
 mod schema;
 
 pub use classes::read_classes;
+pub use dns::read_dns;
 pub use errors::{ConfigError, ConfigErrors};
+pub use identity::read_identity;
 pub use prices::{Price, Prices, read_prices};
 pub use routes::read_routes;
 

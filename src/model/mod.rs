@@ -11,6 +11,7 @@ mod parameters;
 mod pattern;
 mod placeholders;
 mod quantity;
+mod record_target;
 mod user_id;
 
 pub use class_name::{ClassName, InvalidClassName};
@@ -24,6 +25,7 @@ pub use parameters::{MAX_PARAMETER_CHARS, ParameterDeclaration, ParameterError, 
 pub use pattern::{HostPattern, InvalidHostPattern};
 pub use placeholders::{UnknownPlaceholder, substitute};
 pub use quantity::{milli, shown_bytes, shown_cpu};
+pub use record_target::RecordTarget;
 pub use show::shown;
 pub use user_id::{InvalidUserId, UserId};
 

@@ -1,7 +1,7 @@
 //! `EnvironmentClass`: what environments of a class look like. Wire form, and its checked form [`Class`].
 #![allow(clippy::duplicated_attributes, reason = "two columns of a table may have one type")]
 
-use super::{ClassLife, ClassQuota, ClassRollout, Expired, Life, Quota, Rollout, RolloutStatus};
+use super::{ClassDns, ClassLife, ClassQuota, ClassRollout, Expired, Life, Quota, Rollout, RolloutStatus};
 use crate::model::{ClassName, HostPattern, ParameterDeclaration, UnknownPlaceholder, shown, substitute};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -59,6 +59,9 @@ pub struct EnvironmentClassSpec {
     /// Requests and limits of the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<ClassResources>,
+    /// Which DNS records lead to the hosts of this class. What is not given here is as in the manager's file of DNS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns: Option<ClassDns>,
     /// How long environments live, and when they sleep. Without it: until somebody deletes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub life: Option<Box<ClassLife>>,
@@ -259,6 +262,8 @@ impl TryFrom<&EnvironmentClass> for Class {
         if let Some(wait) = spec.wait_seconds.filter(|wait| !(0..=60).contains(wait)) {
             errors.push(("spec.waitSeconds".to_owned(), format!("{wait} is out of bounds; 0 to 60 are not")));
         }
+        let dns = spec.dns.as_ref().map(ClassDns::mistakes).unwrap_or_default();
+        errors.extend(dns.into_iter().map(|(field, said)| (format!("spec.dns.{field}"), said)));
         let life = Life::check(spec.life.as_deref(), "spec.life", &mut errors);
         let quota = Quota::check(spec.quota.as_deref(), "spec.quota", &mut errors);
         let rollout = Rollout::check(spec.rollout.as_ref(), "spec.rollout", &mut errors);

@@ -11,6 +11,8 @@ pub enum ConditionType {
     Progressing,
     /// Nothing will get better by itself: somebody has to change something.
     Stalled,
+    /// The records that lead to the host are written, and resolve.
+    DnsReady,
     /// Of a class: all of its environments run by its newest generation.
     RolledOut,
 }
@@ -22,6 +24,7 @@ impl ConditionType {
             Self::Ready => "Ready",
             Self::Progressing => "Progressing",
             Self::Stalled => "Stalled",
+            Self::DnsReady => "DNSReady",
             Self::RolledOut => "RolledOut",
         }
     }

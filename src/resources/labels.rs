@@ -46,6 +46,8 @@ pub const ACME_SOLVER: &str = "acme.cert-manager.io/http01-solver";
 pub const GATEWAY_FIELD_MANAGER: &str = "doorstep-gateway";
 /// The field manager of what is told in the status of Ingresses.
 pub const INGRESS_FIELD_MANAGER: &str = "doorstep-ingress";
+/// The field manager of what is told of DNS in the status of Environments.
+pub const DNS_FIELD_MANAGER: &str = "doorstep-dns";
 /// The field manager of the operator's server-side applies.
 pub const OPERATOR_FIELD_MANAGER: &str = "doorstep-operator";
 /// The field manager of writes by the management API.

@@ -1,6 +1,7 @@
 //! The custom resources of `doorstep.dev/v1alpha1`, and the spelling of our labels and annotations. Nothing else knows it.
 
 mod class;
+mod class_dns;
 mod conditions;
 mod environment;
 mod generated;
@@ -14,6 +15,7 @@ pub use class::{
     BUILT_IN_PLACEHOLDERS, Class, ClassResources, ClassTemplate, EnvironmentClass, EnvironmentClassSpec,
     EnvironmentClassStatus, InvalidClass, LocalCommand, NameValue, ParameterSpec, Readiness,
 };
+pub use class_dns::ClassDns;
 pub use conditions::{ConditionType, set_condition};
 pub use environment::{
     Environment, EnvironmentLife, EnvironmentRollout, EnvironmentSpec, EnvironmentStatus, LifePhase,

@@ -11,6 +11,8 @@ pub fn describe() {
     describe_table();
     describe_last_good();
     describe_cluster();
+    describe_identity();
+    describe_dns();
     describe_azure();
 }
 
@@ -157,6 +159,87 @@ pub fn right_is_missing([role, group, resource, verb]: [&'static str; 4], is_mis
 /// The cluster's credentials were asked for.
 pub fn credentials_renewed(done: bool) {
     counter!(CREDENTIAL_RENEWALS, "outcome" => if done { "done" } else { "failed" }).increment(1);
+}
+
+// ---- Who calls the management API ----
+
+const CALLERS_REFUSED: &str = "doorstep_api_callers_refused_total";
+const ISSUER_KEY_FETCHES: &str = "doorstep_issuer_key_fetches_total";
+
+fn describe_identity() {
+    describe_counter!(CALLERS_REFUSED, Unit::Count, "Calls of the management API that were refused, by reason");
+    describe_counter!(ISSUER_KEY_FETCHES, Unit::Count, "How often issuers' keys were fetched, by outcome");
+}
+
+/// Why a call of the management API did not reach its handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallerRefused {
+    /// Nobody is known by what was presented.
+    Unknown,
+    /// Somebody is known who may not do it.
+    Forbidden,
+    /// It cannot be decided now.
+    Undecided,
+    /// There were too many.
+    TooMany,
+}
+
+/// A call of the management API did not reach its handler.
+pub fn caller_refused(reason: CallerRefused) {
+    let reason = match reason {
+        CallerRefused::Unknown => "unknown",
+        CallerRefused::Forbidden => "forbidden",
+        CallerRefused::Undecided => "undecided",
+        CallerRefused::TooMany => "too-many",
+    };
+    counter!(CALLERS_REFUSED, "reason" => reason).increment(1);
+}
+
+/// An issuer's keys were fetched.
+pub fn issuer_keys_fetched(done: bool) {
+    counter!(ISSUER_KEY_FETCHES, "outcome" => if done { "done" } else { "failed" }).increment(1);
+}
+
+// ---- DNS ----
+
+const DNS_CHANGES: &str = "doorstep_dns_changes_total";
+const DNS_RECORDS: &str = "doorstep_dns_record_sets";
+const DNS_LISTINGS: &str = "doorstep_dns_listings_total";
+const DNS_LISTED_AT: &str = "doorstep_dns_listed_timestamp_seconds";
+const DNS_QUESTIONS: &str = "doorstep_dns_questions_total";
+
+fn describe_dns() {
+    describe_counter!(DNS_CHANGES, Unit::Count, "Changes of record sets by kind of change and by outcome");
+    describe_gauge!(DNS_RECORDS, Unit::Count, "Record sets of a zone of the file of DNS, by how they are");
+    describe_counter!(DNS_LISTINGS, Unit::Count, "Listings of zones by outcome");
+    describe_gauge!(DNS_LISTED_AT, Unit::Seconds, "When a zone was listed last, in seconds since 1970");
+    describe_counter!(DNS_QUESTIONS, Unit::Count, "Questions to the name server of this program, by transport");
+}
+
+/// A record set was changed, or could not be: `outcome` is `done` or the reason.
+pub fn dns_changed(change: &'static str, outcome: &'static str) {
+    counter!(DNS_CHANGES, "change" => change, "outcome" => outcome).increment(1);
+}
+
+/// A zone was listed, or could not be: `outcome` is `done` or the reason.
+pub fn dns_listed(zone: &impl ToString, outcome: &'static str) {
+    counter!(DNS_LISTINGS, "outcome" => outcome).increment(1);
+    if outcome == "done" {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        gauge!(DNS_LISTED_AT, "zone" => zone.to_string()).set(now.as_secs_f64().floor());
+    }
+}
+
+/// How the record sets of a zone are. Zones come from the file of DNS alone, so they are few.
+pub fn dns_record_sets(zone: &impl ToString, counts: &[(&'static str, usize)]) {
+    for (state, count) in counts {
+        gauge!(DNS_RECORDS, "zone" => zone.to_string(), "state" => *state).set(*count as f64);
+    }
+}
+
+/// The name server of this program was asked.
+pub fn dns_question(by_stream: bool) {
+    counter!(DNS_QUESTIONS, "transport" => if by_stream { "tcp" } else { "udp" }).increment(1);
 }
 
 // ---- Azure ----

@@ -1,0 +1,17 @@
+//! Our client of Azure and the zones in it, against an emulator over TLS that behaves as recorded traffic and documents say.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "a test fails by panicking"
+)]
+
+mod answers;
+mod emulator;
+mod operations;
+mod schema;
+mod tokens;
