@@ -3,8 +3,8 @@
 mod complete;
 
 use super::{
-    actions, bulk, class_changes, classes, environments, events, explain, generations, login, logs, me, news_stream,
-    pods, preview, put_environment, revisions, routes, seen, usage, version, watch,
+    actions, audit, bulk, class_changes, classes, costs, environments, events, explain, generations, login, logs, me,
+    news_stream, pods, preview, put_environment, revisions, routes, seen, usage, version, watch, webhooks,
 };
 use axum::Json;
 use serde_json::Value;
@@ -55,6 +55,16 @@ use utoipa::{Modify, OpenApi};
         routes::list,
         preview::preview,
         explain::explain,
+        audit::list,
+        audit::verify,
+        costs::list,
+        webhooks::list,
+        webhooks::create,
+        webhooks::show,
+        webhooks::change,
+        webhooks::delete,
+        webhooks::deliveries,
+        webhooks::resend,
         login::show,
         me::show,
         version::show,
@@ -65,6 +75,8 @@ use utoipa::{Modify, OpenApi};
         (name = "classes", description = "What environments of a class look like"),
         (name = "routing", description = "How the gateway routes"),
         (name = "people", description = "Who calls, and with what"),
+        (name = "audit", description = "What was done by whom"),
+        (name = "webhooks", description = "Who is told of what happens to environments"),
         (name = "about", description = "The installation itself"),
     ),
     security(("token" = [])),

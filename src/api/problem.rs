@@ -8,6 +8,7 @@ use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTI
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// What went wrong, for programs. The spelling on the wire is [`Code::as_str`].
@@ -67,6 +68,14 @@ pub enum Code {
     ClusterRefused,
     /// The manager lacks a right in the cluster; the sentence names it.
     MissingRight,
+    /// The store does not answer, or does not take what it is to keep.
+    StoreUnavailable,
+    /// There is no such webhook.
+    NoSuchWebhook,
+    /// The webhook has no such delivery that could be sent again.
+    NoSuchDelivery,
+    /// There are as many webhooks as there may be.
+    TooManyWebhooks,
 }
 
 impl Code {
@@ -99,6 +108,10 @@ impl Code {
         Self::ClusterUnavailable,
         Self::ClusterRefused,
         Self::MissingRight,
+        Self::StoreUnavailable,
+        Self::NoSuchWebhook,
+        Self::NoSuchDelivery,
+        Self::TooManyWebhooks,
     ];
 
     /// The code on the wire.
@@ -131,6 +144,10 @@ impl Code {
             Self::ClusterUnavailable => "cluster-unavailable",
             Self::ClusterRefused => "cluster-refused",
             Self::MissingRight => "missing-right",
+            Self::StoreUnavailable => "store-unavailable",
+            Self::NoSuchWebhook => "no-such-webhook",
+            Self::NoSuchDelivery => "no-such-delivery",
+            Self::TooManyWebhooks => "too-many-webhooks",
         }
     }
 
@@ -146,6 +163,8 @@ impl Code {
             | Self::NoSuchEnvironment
             | Self::NoSuchRevision
             | Self::NoSuchGeneration
+            | Self::NoSuchWebhook
+            | Self::NoSuchDelivery
             | Self::NoSuchPod => StatusCode::NOT_FOUND,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -158,8 +177,11 @@ impl Code {
             | Self::ClassInUse
             | Self::EnvironmentDeleting
             | Self::IdempotencyKeyRunning
+            | Self::TooManyWebhooks
             | Self::Conflict => StatusCode::CONFLICT,
-            Self::ClusterUnavailable | Self::IdentityUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ClusterUnavailable | Self::IdentityUnavailable | Self::StoreUnavailable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::ClusterRefused | Self::MissingRight => StatusCode::BAD_GATEWAY,
         }
     }
@@ -194,6 +216,10 @@ impl Code {
             Self::ClusterUnavailable => "The cluster does not answer",
             Self::ClusterRefused => "The cluster refused",
             Self::MissingRight => "The manager lacks a right in the cluster",
+            Self::StoreUnavailable => "The store does not do what the call needs",
+            Self::NoSuchWebhook => "There is no such webhook",
+            Self::NoSuchDelivery => "There is no such delivery",
+            Self::TooManyWebhooks => "There are too many webhooks",
         }
     }
 }
@@ -266,11 +292,17 @@ impl FieldError {
     }
 }
 
+/// The sentence of a problem, as an extension of its response.
+#[derive(Debug, Clone)]
+pub(super) struct Told(pub(super) Arc<str>);
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let unnamed = Unnamed(self.clone());
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let told = Told(self.detail.as_str().into());
         let mut response = (status, Json(self)).into_response();
+        response.extensions_mut().insert(told);
         let fields = response.headers_mut();
         fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {

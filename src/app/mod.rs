@@ -4,9 +4,12 @@ mod access;
 mod control_plane;
 mod data_plane;
 mod folder;
+mod follow;
+mod measure;
 mod preview;
 mod rights;
 mod signals;
+mod store;
 mod zones;
 
 pub mod gateway;
@@ -16,6 +19,7 @@ pub mod up;
 
 pub use access::AccessOptions;
 pub use folder::DataFolder;
+pub use store::StoreOptions;
 
 use anyhow::{Context, Result};
 use std::path::Path;

@@ -3,6 +3,7 @@
 use super::access::AccessArguments;
 use super::exit::Failure;
 use super::globals::Globals;
+use super::store::KeepArguments;
 use crate::app::gateway::ClusterAccess;
 use crate::app::manager::{
     CertificateConfig, LeaseName, Manager, ManagerOptions, PublicUrl, Publish, PublishAddress, SecretKey, Workload,
@@ -71,6 +72,8 @@ pub(super) struct Arguments {
     /// Let endpoints have loopback addresses, for a cluster whose pods run on this machine
     #[arg(long)]
     allow_loopback_endpoints: bool,
+    #[command(flatten)]
+    keep: KeepArguments,
 }
 
 pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
@@ -98,6 +101,7 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         lease_duration: Duration::from_secs(arguments.lease_duration),
         routes: arguments.routes.clone(),
         allow_loopback_endpoints: arguments.allow_loopback_endpoints,
+        store: arguments.keep.options()?,
     };
     Ok(crate::app::manager::run(options, greet)?)
 }
