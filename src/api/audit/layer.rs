@@ -56,7 +56,7 @@ pub(in crate::api) async fn record(State(state): Shared, mut request: Request, n
         end(&state, call, ended).await;
         response
     };
-    let work = tokio::spawn(request_id::within(id, work).in_current_span());
+    let work = tokio::spawn(work.in_current_span());
     work.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
