@@ -2,7 +2,7 @@
 
 use super::input::Query;
 use super::paging::{self, Asked};
-use super::problem::{FieldError, Problem};
+use super::problem::Problem;
 use super::{Shared, store};
 use crate::config::{Price, Prices};
 use crate::identity::Caller;
@@ -17,9 +17,6 @@ use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
-
-/// The most days that are summed up at once.
-const MOST_DAYS: i32 = 400;
 
 /// What was used, and what it costs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -88,9 +85,7 @@ impl std::str::FromStr for By {
                 "day" => &mut by.day,
                 _ => return Err(()),
             };
-            if std::mem::replace(part, true) {
-                return Err(());
-            }
+            *part = true;
         }
         Ok(by)
     }
@@ -98,12 +93,12 @@ impl std::str::FromStr for By {
 
 /// What environments used and what it costs. Whoever does not reach everybody sees those within reach.
 #[utoipa::path(get, path = "/api/v1/costs", tag = "people", params(
-    ("user" = Option<String>, Query, description = "only this user's"),
-    ("class" = Option<String>, Query, description = "only of this class"),
-    ("from" = Option<String>, Query, description = "from this day on, in UTC; otherwise from the first of this month"),
-    ("to" = Option<String>, Query, description = "until and with this day; otherwise today"),
-    ("by" = Option<String>, Query, description = "what has a row: user, class, day, or several with commas between; otherwise user,class"),
-    ("limit" = Option<u32>, Query, description = "the most of a page, 1 to 500"),
+    ("user" = Option<String>, Query, pattern = r"^[A-Za-z0-9]{1,32}$", description = "only this user's"),
+    ("class" = Option<String>, Query, pattern = r"^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$", description = "only of this class"),
+    ("from" = Option<String>, Query, format = Date, description = "from this day on, in UTC; otherwise from the first of this month"),
+    ("to" = Option<String>, Query, format = Date, description = "until and with this day; otherwise today"),
+    ("by" = Option<String>, Query, pattern = "^(user|class|day)(,(user|class|day)){0,2}$", description = "what has a row: user, class, day, or several with commas between; otherwise user,class"),
+    ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "the most of a page, 1 to 500"),
     ("cursor" = Option<String>, Query, description = "next of the page before"),
 ), responses(
     (status = 200, body = CostList),
@@ -122,14 +117,13 @@ pub(super) async fn list(
     let class = query.take::<ClassName>("class", "the name of a class").map(|class| class.to_string());
     let day = "a day like 2026-11-25";
     let (from, to) = (query.take::<Date>("from", day), query.take::<Date>("to", day));
-    let by = query.take::<By>("by", "user, class, day, or several of them with commas between, each once");
+    let by = query.take::<By>("by", "user, class, day, or several of them with commas between");
     let asked = Asked::take(&mut query);
     query.done()?;
     let by = by.unwrap_or(By { user: true, class: true, day: false });
     let today = state.clock.now().to_zoned(TimeZone::UTC).date();
     let to = to.unwrap_or(today);
     let from = from.unwrap_or_else(|| to.first_of_month());
-    check(from, to)?;
     let list = format!("costs {user:?} {class:?} {from} {to} {by:?}");
     let page = asked.check::<(String, String, String)>(list)?;
     // By user and class in any case: by these it is decided who sees it and what it costs.
@@ -151,18 +145,6 @@ pub(super) async fn list(
     let mut response = Json(list).into_response();
     paging::link(&mut response, &uri, next.as_deref());
     Ok(response)
-}
-
-fn check(from: Date, to: Date) -> Result<(), Problem> {
-    let days = from.until(to).map(|span| span.get_days()).unwrap_or(i32::MAX);
-    let said = match days {
-        _ if from > to => format!("from is {from}, which is after to, {to}"),
-        days if days >= MOST_DAYS => {
-            format!("from {from} to {to} are {} days; {MOST_DAYS} are the most", i64::from(days) + 1)
-        }
-        _ => return Ok(()),
-    };
-    Err(Problem::invalid(vec![FieldError::new("?from", said)]))
 }
 
 /// A sum.
@@ -245,13 +227,8 @@ mod tests {
     #[test]
     fn what_is_summed_up_by_is_read_strictly() {
         assert_eq!("day,user".parse(), Ok(By { user: true, class: false, day: true }));
-        for bad in ["", "user,", "user,user", "month"] {
+        for bad in ["", "user,", "month"] {
             assert_eq!(bad.parse::<By>(), Err(()), "{bad}");
         }
-        let day = |text: &str| text.parse::<Date>().unwrap();
-        assert!(check(day("2026-11-02"), day("2026-11-01")).is_err());
-        assert!(check(day("2025-01-01"), day("2026-11-01")).is_err());
-        assert!(check(day("-009999-01-01"), day("9999-12-31")).is_err());
-        assert!(check(day("2026-11-01"), day("2026-11-01")).is_ok());
     }
 }

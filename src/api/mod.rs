@@ -78,7 +78,7 @@ pub use token::{Token, TokenError};
 pub use usage::AccessView;
 pub use version::VersionView;
 pub use watch::{ChangeKind, EnvironmentChange};
-pub use webhooks::{DeliveryList, DeliveryView, WebhookCreated, WebhookInput, WebhookList, WebhookView};
+pub use webhooks::{DeliveryList, DeliveryView, WebhookCreated, WebhookEvent, WebhookInput, WebhookList, WebhookView};
 
 use crate::cluster::rights::Held;
 use crate::config::Prices;

@@ -15,19 +15,19 @@ use axum::response::{IntoResponse as _, Response};
 
 /// What was done by whom: a page at a time, or all of it as CSV or JSON lines.
 #[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(
-    ("subject" = Option<String>, Query, description = "who did it, by the name that never changes"),
-    ("user" = Option<String>, Query, description = "whose environment it was done to"),
-    ("class" = Option<String>, Query, description = "to an environment of which class, or to which class"),
-    ("action" = Option<String>, Query, description = "what was done, like PUT /environments/{user}/{class}"),
-    ("result" = Option<String>, Query, description = "done, refused, failed or interrupted"),
-    ("request" = Option<String>, Query, description = "the id of the request"),
-    ("call" = Option<String>, Query, description = "the call"),
-    ("from" = Option<String>, Query, description = "not before this (RFC 3339)"),
-    ("until" = Option<String>, Query, description = "before this (RFC 3339)"),
-    ("order" = Option<String>, Query, description = "newest first, or oldest"),
-    ("limit" = Option<u32>, Query, description = "the most records of a page, 1 to 500"),
+    ("subject" = Option<String>, Query, pattern = r"^[ -~]{1,200}$", description = "who did it, by the name that never changes"),
+    ("user" = Option<String>, Query, pattern = r"^[A-Za-z0-9]{1,32}$", description = "whose environment it was done to"),
+    ("class" = Option<String>, Query, pattern = r"^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$", description = "to an environment of which class, or to which class"),
+    ("action" = Option<String>, Query, pattern = r"^[ -~]{1,200}$", description = "what was done, like PUT /environments/{user}/{class}"),
+    ("result" = Option<String>, Query, pattern = "^(done|refused|failed|interrupted)$", description = "done, refused, failed or interrupted"),
+    ("request" = Option<String>, Query, pattern = r"^[ -~]{1,200}$", description = "the id of the request"),
+    ("call" = Option<String>, Query, pattern = r"^[ -~]{1,200}$", description = "the call"),
+    ("from" = Option<String>, Query, format = DateTime, description = "not before this (RFC 3339)"),
+    ("until" = Option<String>, Query, format = DateTime, description = "before this (RFC 3339)"),
+    ("order" = Option<String>, Query, pattern = "^(newest|oldest)$", description = "newest first, or oldest"),
+    ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "the most records of a page, 1 to 500"),
     ("cursor" = Option<String>, Query, description = "next of the page before"),
-    ("format" = Option<String>, Query, description = "json, or all of it as csv or jsonl; Accept says the same"),
+    ("format" = Option<String>, Query, pattern = "^(json|csv|jsonl)$", description = "json, or all of it as csv or jsonl; Accept says the same"),
 ), responses(
     (status = 200, description = "a page; or all of it as text/csv or application/jsonl", content(
         (AuditList = "application/json"), (String = "text/csv"), (AuditRecord = "application/jsonl"),

@@ -28,7 +28,7 @@ pub struct ChainView {
 
 /// Goes along the whole chain of the audit.
 #[utoipa::path(get, path = "/api/v1/audit/chain", tag = "audit", params(
-    ("noted" = Option<String>, Query, description = "a head of earlier, NUMBER:HASH, which has to be in the chain still"),
+    ("noted" = Option<String>, Query, pattern = "^[1-9][0-9]{0,8}:[0-9a-f]{64}$", description = "a head of earlier, NUMBER:HASH, which has to be in the chain still"),
 ), responses(
     (status = 200, body = ChainView),
     (status = 401, body = Problem, content_type = "application/problem+json"),

@@ -16,8 +16,8 @@ use axum::response::{IntoResponse as _, Response};
 /// What a webhook is, or was, to be told; the newest first.
 #[utoipa::path(get, path = "/api/v1/webhooks/{id}/deliveries", tag = "webhooks", params(
     ("id" = String, Path, description = "the webhook"),
-    ("state" = Option<String>, Query, description = "only those that are waiting, delivered or dead"),
-    ("limit" = Option<u32>, Query, description = "the most of a page, 1 to 500"),
+    ("state" = Option<String>, Query, pattern = "^(waiting|delivered|dead)$", description = "only those that are waiting, delivered or dead"),
+    ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "the most of a page, 1 to 500"),
     ("cursor" = Option<String>, Query, description = "next of the page before"),
 ), responses(
     (status = 200, body = DeliveryList),

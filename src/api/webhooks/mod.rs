@@ -5,7 +5,7 @@ mod deliveries;
 mod input;
 mod view;
 
-pub use view::{DeliveryList, DeliveryView, WebhookCreated, WebhookInput, WebhookList, WebhookView};
+pub use view::{DeliveryList, DeliveryView, WebhookCreated, WebhookEvent, WebhookInput, WebhookList, WebhookView};
 
 pub(super) use calls::*;
 pub(super) use deliveries::*;

@@ -11,23 +11,51 @@ use utoipa::ToSchema;
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct WebhookInput {
     /// Where it is told: a URL that begins with https://, and leads to a public address unless another one is allowed.
-    #[schema(format = Uri, max_length = 2048, example = "https://ci.example.com/hooks/doorstep")]
+    #[schema(
+        max_length = 2048,
+        example = "https://ci.example.com/hooks/doorstep",
+        pattern = r"^https://([a-z0-9]([-a-z0-9]{0,20}[a-z0-9])?\.){1,3}[a-z]{2,8}(:[1-9][0-9]{0,3})?(/[A-Za-z0-9._~-]{0,20}){0,5}$"
+    )]
     pub url: String,
     /// Of what; nothing given: of everything. `created`, `changed`, `ready`, `failed`, `warned`, `expired`, `asleep`, `woken`, `deleted`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schema(max_items = 9, example = json!(["ready", "failed"]))]
+    #[schema(value_type = Vec<WebhookEvent>, max_items = 9, example = json!(["ready", "failed"]))]
     pub events: Vec<String>,
     /// Only of this user's environments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = "haimaz")]
+    #[schema(example = "haimaz", pattern = r"^[A-Za-z0-9]{1,32}$")]
     pub user: Option<String>,
     /// Only of environments of this class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = "integration")]
+    #[schema(example = "integration", pattern = r"^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$")]
     pub class: Option<String>,
     /// Whether it is told at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
+}
+
+/// What may happen to an environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WebhookEvent {
+    /// It was made.
+    Created,
+    /// It has other parameters or another class.
+    Changed,
+    /// A request to it succeeds from now on.
+    Ready,
+    /// It does not come up, or does not answer any more.
+    Failed,
+    /// It will expire.
+    Warned,
+    /// Its lifetime has ended.
+    Expired,
+    /// It sleeps.
+    Asleep,
+    /// It was woken.
+    Woken,
+    /// It is gone.
+    Deleted,
 }
 
 /// A webhook.
