@@ -5,6 +5,7 @@
 
 mod ask;
 pub mod authority;
+mod azure;
 mod desired;
 mod guard;
 mod keeper;
@@ -17,6 +18,7 @@ pub mod settings;
 mod verify;
 mod wanted;
 
+pub use azure::AzureDns;
 pub use desired::{Clash, Desired};
 pub use guard::{Guard, Refused};
 pub use keeper::{Keeper, KeeperConfig, Pass, SetKey, SetState, ZoneWanted};
