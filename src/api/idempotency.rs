@@ -7,7 +7,7 @@ use super::{ApiState, Shared, store};
 use crate::identity::Caller;
 use crate::store::{Answer, Claim, Claimed, KeyedCall};
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{CONTENT_TYPE, ETAG, IF_MATCH, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -26,6 +26,8 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 const MOST_CHARS: usize = 128;
 /// How long an answer is kept.
 const KEPT: Duration = Duration::from_secs(86_400);
+/// Calls whose answer shows a secret, once: it is not kept.
+const SHOWN_ONCE: [&str; 2] = ["/api/v1/webhooks", "/api/v1/tokens"];
 /// The most bytes of an answer that is kept.
 const MOST_BYTES: usize = 4 << 20;
 
@@ -91,6 +93,7 @@ fn key(headers: &HeaderMap) -> Result<String, Problem> {
 
 /// Does the call and keeps its answer. One that failed for now is not kept: whoever comes again may do it.
 async fn done(state: Arc<ApiState>, claim: Claim, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(|route| route.as_str().to_owned());
     let response = next.run(request).await;
     let (parts, body) = response.into_parts();
     let for_now = parts.status.is_server_error()
@@ -102,7 +105,9 @@ async fn done(state: Arc<ApiState>, claim: Claim, request: Request, next: Next) 
     };
     match std::str::from_utf8(&body) {
         Ok(text) if !for_now => {
-            let answer = Answer { status: parts.status.as_u16(), headers: kept(&parts.headers), body: text.to_owned() };
+            let secret = parts.status.is_success() && route.is_some_and(|route| SHOWN_ONCE.contains(&route.as_str()));
+            let (headers, body) = (kept(&parts.headers), text.to_owned());
+            let answer = if secret { shown_once() } else { Answer { status: parts.status.as_u16(), headers, body } };
             if let Err(error) = state.store.idempotency().finish(&claim, &answer).await {
                 // It was done, and must not be told to have failed: whoever repeats it finds it running until it expires.
                 tracing::error!(%error, "an answer could not be kept for its Idempotency-Key");
@@ -111,6 +116,17 @@ async fn done(state: Arc<ApiState>, claim: Claim, request: Request, next: Next) 
         Ok(_) | Err(_) => release(&state, &claim).await,
     }
     Response::from_parts(parts, Body::from(body))
+}
+
+/// What whoever repeats a call hears whose secret was shown.
+fn shown_once() -> Answer {
+    let said = "this was done by the first call with this Idempotency-Key, whose answer alone showed the secret";
+    let problem = Problem::new(Code::Conflict, said);
+    Answer {
+        status: problem.status,
+        headers: vec![(CONTENT_TYPE.to_string(), "application/problem+json".to_owned())],
+        body: serde_json::to_string(&problem).unwrap_or_default(),
+    }
 }
 
 async fn release(state: &ApiState, claim: &Claim) {
@@ -148,7 +164,9 @@ mod tests {
     fn a_key_is_one_visible_text() {
         let read = |texts: &[&str]| {
             let mut headers = HeaderMap::new();
-            texts.iter().for_each(|text| drop(headers.append(FIELD, HeaderValue::from_str(text).unwrap())));
+            for text in texts {
+                headers.append(FIELD, HeaderValue::from_str(text).unwrap());
+            }
             key(&headers)
         };
         assert_eq!(read(&["build-17/deploy"]).unwrap(), "build-17/deploy");

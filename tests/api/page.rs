@@ -28,7 +28,7 @@ fn commands() -> Vec<String> {
         }
         continued = more;
     }
-    commands.retain(|command| command.contains("curl "));
+    commands.retain(|command| command.contains("curl ") || command.contains("=${"));
     commands
 }
 
@@ -47,6 +47,10 @@ fn every_curl_line_of_the_page_does_what_the_page_says() {
     // One shell for the whole page: what a line keeps, a later one uses.
     let mut script = String::from("cd \"$FOLDER\"\n");
     for (number, command) in commands.iter().enumerate() {
+        if !command.contains("curl ") {
+            script.push_str(&format!("{command}; echo 200 >status.{number}\n"));
+            continue;
+        }
         if let Some((name, _)) = command.split_once("=$(curl ") {
             // What is kept in a variable has to be something.
             script.push_str(&format!("{command} && [ -n \"${name}\" ] && echo 200 >status.{number}\n"));

@@ -158,7 +158,7 @@ async fn the_second_of_two_at_once_is_told_that_the_first_is_running() {
     let late = setting.send(request(), Body::from_stream(body));
     let (late, ()) = tokio::join!(late, async {
         assert_eq!(whole().await.status(), StatusCode::CREATED);
-        drop(hold.send(()));
+        hold.send(()).unwrap();
     });
     assert_eq!(read(late).await.1["code"], "idempotency-key-reused", "its bytes are others");
     let both = futures::future::join(whole(), whole()).await;
