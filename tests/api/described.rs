@@ -1,6 +1,8 @@
 //! schemathesis makes calls of the description, right ones and wrong ones, and chains of them, and judges the answers by it.
 
-use crate::support::Doorstep;
+use crate::support::postgres::Postgres;
+use crate::support::{Doorstep, alone};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -9,9 +11,26 @@ const TOOL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/.tools/python/bin
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/api/schemathesis.toml");
 
 #[test]
-fn the_description_and_the_answers_agree() {
+fn the_description_and_the_answers_agree_on_sqlite() {
+    agree(&[]);
+}
+
+#[test]
+fn the_description_and_the_answers_agree_on_postgresql() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let url = runtime.block_on(Postgres::shared().database());
+    let folder = tempfile::tempdir().unwrap();
+    // The URL has a password, which stands on no command line.
+    let file = folder.path().join("store");
+    std::fs::write(&file, url).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    agree(&["--store-file", file.to_str().unwrap()]);
+}
+
+fn agree(store: &[&str]) {
+    let _turn = alone();
     assert!(Path::new(TOOL).exists(), "schemathesis is not at {TOOL}; tests/run installs it");
-    let doorstep = Doorstep::start();
+    let doorstep = Doorstep::start_with(store);
     let token = std::fs::read_to_string(doorstep.folder.join("api-token")).unwrap();
     doorstep.deploy("haimaz", "integration", "1");
     doorstep.deploy("haimaz", "staging", "1");
