@@ -70,6 +70,8 @@ pub enum Code {
     MissingRight,
     /// The store does not answer, or does not take what it is to keep.
     StoreUnavailable,
+    /// The caller has no such token.
+    NoSuchToken,
     /// There is no such webhook.
     NoSuchWebhook,
     /// The webhook has no such delivery that could be sent again.
@@ -109,6 +111,7 @@ impl Code {
         Self::ClusterRefused,
         Self::MissingRight,
         Self::StoreUnavailable,
+        Self::NoSuchToken,
         Self::NoSuchWebhook,
         Self::NoSuchDelivery,
         Self::TooManyWebhooks,
@@ -145,6 +148,7 @@ impl Code {
             Self::ClusterRefused => "cluster-refused",
             Self::MissingRight => "missing-right",
             Self::StoreUnavailable => "store-unavailable",
+            Self::NoSuchToken => "no-such-token",
             Self::NoSuchWebhook => "no-such-webhook",
             Self::NoSuchDelivery => "no-such-delivery",
             Self::TooManyWebhooks => "too-many-webhooks",
@@ -163,6 +167,7 @@ impl Code {
             | Self::NoSuchEnvironment
             | Self::NoSuchRevision
             | Self::NoSuchGeneration
+            | Self::NoSuchToken
             | Self::NoSuchWebhook
             | Self::NoSuchDelivery
             | Self::NoSuchPod => StatusCode::NOT_FOUND,
@@ -217,6 +222,7 @@ impl Code {
             Self::ClusterRefused => "The cluster refused",
             Self::MissingRight => "The manager lacks a right in the cluster",
             Self::StoreUnavailable => "The store does not do what the call needs",
+            Self::NoSuchToken => "There is no such token",
             Self::NoSuchWebhook => "There is no such webhook",
             Self::NoSuchDelivery => "There is no such delivery",
             Self::TooManyWebhooks => "There are too many webhooks",

@@ -147,7 +147,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         last_good: None,
         uses: None,
     });
-    let access = access::access(settings, &client)?;
+    let access = access::access(settings, &kept, &client)?;
     let config = ControlPlaneConfig {
         client,
         namespace: NAMESPACE.to_owned(),

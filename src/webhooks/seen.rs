@@ -30,6 +30,14 @@ pub struct Seen {
     pub message: String,
 }
 
+impl Seen {
+    /// Whether nothing differs by which it is decided what happened. What is only told along may differ.
+    pub(super) fn same(&self, other: &Self) -> bool {
+        let told_along = |seen: &Self| Self { expires_at: None, url: None, message: String::new(), ..seen.clone() };
+        told_along(self) == told_along(other)
+    }
+}
+
 /// What happened between two looks, in the order in which it is told.
 pub fn changes(was: Option<&Seen>, now: Option<&Seen>) -> Vec<HappeningKind> {
     use HappeningKind::{Asleep, Changed, Created, Deleted, Expired, Failed, Ready, Warned, Woken};

@@ -36,7 +36,7 @@ pub(super) async fn export(
             };
             let Some(last) = page.last() else { return Ok::<_, StoreError>(None) };
             filter.behind = Some(last.seq);
-            let lines: String = page.into_iter().map(|record| line(AuditRecord::of(record), form)).collect();
+            let lines: String = page.into_iter().map(|record| line(&AuditRecord::of(record), form)).collect();
             Ok(Some((Bytes::from(lines), (filter, None))))
         }
     });
@@ -50,9 +50,9 @@ pub(super) async fn export(
     Ok((fields, body).into_response())
 }
 
-fn line(record: AuditRecord, form: Form) -> String {
+fn line(record: &AuditRecord, form: Form) -> String {
     match form {
-        Form::Csv => csv::line(&record),
-        Form::JsonLines | Form::Page => format!("{}\n", serde_json::to_string(&record).unwrap_or_default()),
+        Form::Csv => csv::line(record),
+        Form::JsonLines | Form::Page => format!("{}\n", serde_json::to_string(record).unwrap_or_default()),
     }
 }
