@@ -11,6 +11,7 @@ mod change;
 mod class_changes;
 mod classes;
 mod cluster;
+mod dns;
 mod environment_view;
 mod environments;
 mod etag;
@@ -44,6 +45,7 @@ pub use bulk::{BulkExtendInput, BulkInput, BulkItem, BulkOutcome, BulkResult, Se
 pub use certificates::{CertificateLookup, CertificateView};
 pub use class_changes::{ClassChange, ClassTouch, HostChange};
 pub use classes::{ClassList, ClassView, ParameterView};
+pub use dns::{DnsChange, DnsCheck, DnsConfirmation, DnsPlan, DnsRefusal, DnsReport, DnsSet, DnsTrouble, DnsZonePlan};
 pub use environment_view::{ConditionView, EnvironmentList, EnvironmentView, LifeView};
 pub use events::{EventList, EventView};
 pub use explain::{ExplainRequest, ExplainResponse, HeaderField};
@@ -99,6 +101,8 @@ pub struct ApiState {
     pub token: Token,
     /// Names under which the API may be called, beside addresses and `localhost`.
     pub hosts: Vec<Hostname>,
+    /// What is known of DNS, where the manager has a file of it.
+    pub dns: Option<crate::dns::Desk>,
     /// The ports under which people reach the gateway: plain HTTP, HTTPS.
     pub url: (Option<u16>, Option<u16>),
     /// Ends the streams (`watch`, `logs?follow`) that would otherwise hold up a shutdown.
@@ -122,6 +126,9 @@ pub fn router(state: ApiState) -> Router {
         .route("/classes/{name}", get(classes::show).put(class_changes::put).delete(class_changes::delete))
         .route("/routes", get(routes::list))
         .route("/routes:preview", post(preview::preview))
+        .route("/dns/plan", get(dns::plan))
+        .route("/dns:verify", post(dns::verify))
+        .route("/dns:confirm", post(dns::confirm))
         .route("/explain", post(explain::explain))
         .route("/version", get(version::show))
         .route_layer(from_fn_with_state(state.clone(), access::require_token));

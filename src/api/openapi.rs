@@ -3,7 +3,7 @@
 mod complete;
 
 use super::{
-    actions, bulk, class_changes, classes, environments, events, explain, generations, logs, news_stream, pods,
+    actions, bulk, class_changes, classes, dns, environments, events, explain, generations, logs, news_stream, pods,
     preview, put_environment, revisions, routes, seen, usage, version, watch,
 };
 use axum::Json;
@@ -54,6 +54,9 @@ use utoipa::{Modify, OpenApi};
         class_changes::delete,
         routes::list,
         preview::preview,
+        dns::plan,
+        dns::verify,
+        dns::confirm,
         explain::explain,
         version::show,
     ),
@@ -62,6 +65,7 @@ use utoipa::{Modify, OpenApi};
         (name = "environments", description = "One person's environments"),
         (name = "classes", description = "What environments of a class look like"),
         (name = "routing", description = "How the gateway routes"),
+        (name = "dns", description = "The records that lead to the gateway"),
         (name = "about", description = "The installation itself"),
     ),
     security(("token" = [])),

@@ -44,6 +44,7 @@ async fn setting() -> Setting {
         token: Token::new(TOKEN).unwrap(),
         hosts: vec!["api.example.com".parse().unwrap()],
         url: (Some(8080), Some(8443)),
+        dns: None,
         shutdown: shutdown.clone(),
     };
     let setting = Setting { cluster, router: router(state), shutdown, _folder: folder };

@@ -2,6 +2,7 @@
 
 mod control_plane;
 mod data_plane;
+mod dns;
 mod folder;
 mod preview;
 mod rights;
@@ -13,6 +14,7 @@ pub mod manager;
 pub mod node;
 pub mod up;
 
+pub use dns::AuthorityOptions;
 pub use folder::DataFolder;
 
 use anyhow::{Context, Result};
