@@ -17,6 +17,7 @@
 //! | [`tls`] | certificates by server name, and the development authority |
 //! | [`cluster`] | being a client of a cluster: credentials that rotate, leadership by a Lease, rights |
 //! | [`operator`] | an Environment becomes a Deployment and a Service, and its status tells how it is |
+//! | [`identity`] | who calls the management API, and what they may do |
 //! | [`dns`] | records in zones: what should be there, what is, and the changes between them |
 //! | [`store`] | what is remembered beside the cluster, in SQLite or PostgreSQL: the audit, tokens, webhooks, use |
 //! | [`api`] | the management API |
@@ -34,6 +35,7 @@ pub mod config;
 pub mod discovery;
 pub mod dns;
 pub mod embedded;
+pub mod identity;
 pub mod migrate;
 pub mod model;
 pub mod operator;

@@ -8,9 +8,10 @@ use super::input::{Query, json_object, kind_of, pointer, refuse_unknown};
 use super::problem::{FieldError, Problem};
 use super::seen::Item;
 use super::{ApiState, Shared};
+use crate::identity::Caller;
 use crate::model::{ClassName, UserId};
-use axum::Json;
 use axum::extract::{Request, State};
+use axum::{Extension, Json};
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -139,12 +140,13 @@ macro_rules! bulk_call {
         ))]
         pub(super) async fn $name(
             State(state): Shared,
+            Extension(caller): Extension<Caller>,
             query: Query,
             request: Request,
         ) -> Result<Json<BulkResult>, Problem> {
             query.done()?;
             let body = json_object(request).await?;
-            run(&state, &body, &[], $deed).await
+            run(&state, &caller, &body, &[], $deed).await
         }
     };
 }
@@ -172,20 +174,27 @@ bulk_call!(
 #[utoipa::path(post, path = "/api/v1/environments:extend", tag = "environments", request_body = BulkExtendInput, responses(
     (status = 200, description = "what becomes of each", body = BulkResult),
 ))]
-pub(super) async fn extend(State(state): Shared, query: Query, request: Request) -> Result<Json<BulkResult>, Problem> {
+pub(super) async fn extend(
+    State(state): Shared,
+    Extension(caller): Extension<Caller>,
+    query: Query,
+    request: Request,
+) -> Result<Json<BulkResult>, Problem> {
     query.done()?;
     let body = json_object(request).await?;
     let extension = extension(&body, "", &["selector", "dryRun"])?;
-    run(&state, &body, &["by", "until"], Deed::Verb(Verb::Extend(extension))).await
+    run(&state, &caller, &body, &["by", "until"], Deed::Verb(Verb::Extend(extension))).await
 }
 
 async fn run(
     state: &ApiState,
+    caller: &Caller,
     body: &Map<String, Value>,
     others: &[&str],
     deed: Deed,
 ) -> Result<Json<BulkResult>, Problem> {
-    let (filter, dry_run) = read(body, others)?;
+    let (mut filter, dry_run) = read(body, others)?;
+    filter.reach.clone_from(&caller.reach);
     state.seen.complete().await?;
     let chosen = state.seen.all(|item| filter.takes(item) && !item.view.deleting);
     let deed = &deed;
@@ -233,6 +242,7 @@ fn read(body: &Map<String, Value>, others: &[&str]) -> Result<(Filter, bool), Pr
                 ready: switch(fields, "/selector", "ready", &mut errors),
                 stalled: switch(fields, "/selector", "stalled", &mut errors),
                 reason: text::<String>(fields, "reason", "a word like Starting", &mut errors),
+                ..Filter::default()
             };
             let all = switch(fields, "/selector", "all", &mut errors).unwrap_or(false);
             if filter == Filter::default() && !all && errors.is_empty() {

@@ -6,18 +6,19 @@ use super::input::{EnvironmentPath, Query};
 use super::problem::{Code, Problem};
 use super::seen::{Item, Order};
 use super::{ApiState, Shared, cluster, paging};
+use crate::identity::{Caller, Reach};
 use crate::model::{ClassName, EnvironmentKey, UserId};
 use crate::resources::Environment;
-use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
+use axum::{Extension, Json};
 use kube::Api;
 use kube::api::{DeleteParams, Preconditions};
 use std::str::FromStr;
 use utoipa::ToSchema;
 
-/// The environments, a page at a time.
+/// The environments within the caller's reach, a page at a time.
 ///
 /// `next` of a page is the `cursor` of the one that follows, and stands in a `Link` with `rel="next"` as well.
 #[utoipa::path(get, path = "/api/v1/environments", tag = "environments", params(
@@ -32,8 +33,13 @@ use utoipa::ToSchema;
 ), responses(
     (status = 200, body = EnvironmentList, headers(("Link" = Option<String>, description = "the next page"))),
 ))]
-pub(super) async fn list(State(state): Shared, uri: Uri, mut query: Query) -> Result<Response, Problem> {
-    let filter = Filter::take(&mut query);
+pub(super) async fn list(
+    State(state): Shared,
+    Extension(caller): Extension<Caller>,
+    uri: Uri,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let filter = Filter::take(&mut query, &caller);
     let order = query.take::<SortField>("sort", "name, -name, created or -created").unwrap_or(SortField::Name);
     let page = paging::Asked::take(&mut query);
     query.done()?;
@@ -95,10 +101,12 @@ pub(super) struct Filter {
     pub(super) ready: Option<bool>,
     pub(super) stalled: Option<bool>,
     pub(super) reason: Option<String>,
+    /// Whose they may be at all; nobody's where nothing is said.
+    pub(super) reach: Reach,
 }
 
 impl Filter {
-    fn take(query: &mut Query) -> Self {
+    fn take(query: &mut Query, caller: &Caller) -> Self {
         let word = |text: &String| (1..=64).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_alphabetic());
         Self {
             user: query.take("user", "a user id: 1 to 32 letters and digits"),
@@ -106,12 +114,14 @@ impl Filter {
             ready: query.switch("ready"),
             stalled: query.switch("stalled"),
             reason: query.take_checked("reason", "a word like Starting", word),
+            reach: caller.reach.clone(),
         }
     }
 
     /// Whether an environment is meant.
     pub(super) fn takes(&self, item: &Item) -> bool {
-        self.user.as_ref().is_none_or(|user| *user == item.key.user)
+        self.reach.has(&item.key.user)
+            && self.user.as_ref().is_none_or(|user| *user == item.key.user)
             && self.class.as_ref().is_none_or(|class| *class == item.key.class)
             && self.ready.is_none_or(|ready| ready == item.view.ready)
             && self.stalled.is_none_or(|stalled| stalled == item.view.stalled)

@@ -1,6 +1,6 @@
 //! The management API: environments, classes and `explain` under `/api/v1`, for people, pipelines and the command line.
 //!
-//! Every call but `openapi.json` needs the bearer token. Every error is a problem document (RFC 9457) with a stable code.
+//! Every call but `openapi.json` needs a caller that is known, and that may do it (`rules`). Every error is a problem document (RFC 9457) with a stable code.
 
 mod access;
 mod actions;
@@ -11,6 +11,7 @@ mod change;
 mod class_changes;
 mod classes;
 mod cluster;
+mod cors;
 mod dns;
 mod environment_view;
 mod environments;
@@ -20,7 +21,9 @@ mod explain;
 mod generations;
 mod input;
 mod json;
+mod login;
 mod logs;
+mod me;
 mod news_stream;
 mod openapi;
 mod paging;
@@ -30,10 +33,13 @@ mod preview;
 mod problem;
 mod put_environment;
 mod quantity;
+mod rate_limits;
 mod request_id;
 mod revisions;
 mod routes;
+mod rules;
 mod seen;
+mod tls;
 mod token;
 mod usage;
 mod verbs;
@@ -50,6 +56,8 @@ pub use environment_view::{ConditionView, EnvironmentList, EnvironmentView, Life
 pub use events::{EventList, EventView};
 pub use explain::{ExplainRequest, ExplainResponse, HeaderField};
 pub use generations::{GenerationState, GenerationView};
+pub use login::{LoginOption, LoginOptions};
+pub use me::CallerView;
 pub use openapi::document as openapi_document;
 pub use paging::{DEFAULT_LIMIT, MAX_LIMIT};
 pub use pods::{MetricsView, PodList, PodView};
@@ -60,14 +68,17 @@ pub use request_id::RequestId;
 pub use revisions::{ParameterChange, RevisionDiff, RevisionList, RevisionView, RollbackInput};
 pub use routes::{BackendView, RouteList, RouteProblem, RouteView, SourceView};
 pub use seen::{News, NewsKind, Seen};
+pub use tls::{Peer, TlsFiles, TlsFilesError, TlsListener};
 pub use token::{Token, TokenError};
 pub use usage::AccessView;
 pub use version::VersionView;
 pub use watch::{ChangeKind, EnvironmentChange};
 
 use crate::cluster::rights::Held;
+use crate::identity::Access;
 use crate::model::Hostname;
 use crate::routing;
+use access::Guard;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::{get, post};
@@ -97,8 +108,10 @@ pub struct ApiState {
     pub certificates: Option<Arc<dyn CertificateLookup>>,
     /// The rights that are missing in the cluster.
     pub rights: tokio::sync::watch::Receiver<Held>,
-    /// What a caller must present.
+    /// What the owner of the data folder presents.
     pub token: Token,
+    /// By what other callers are known, and how often somebody may call.
+    pub access: Arc<Access>,
     /// Names under which the API may be called, beside addresses and `localhost`.
     pub hosts: Vec<Hostname>,
     /// What is known of DNS, where the manager has a file of it.
@@ -130,13 +143,15 @@ pub fn router(state: ApiState) -> Router {
         .route("/dns:verify", post(dns::verify))
         .route("/dns:confirm", post(dns::confirm))
         .route("/explain", post(explain::explain))
+        .route("/me", get(me::show))
         .route("/version", get(version::show))
-        .route_layer(from_fn_with_state(state.clone(), access::require_token));
-    let open = Router::new().route("/openapi.json", get(openapi::show));
+        .route_layer(from_fn_with_state(Arc::new(Guard::new(state.clone())), access::guard));
+    let open = Router::new().route("/openapi.json", get(openapi::show)).route("/login", get(login::show));
     let routes = Router::new()
         .nest("/api/v1", guarded.merge(open))
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
+        .layer(from_fn_with_state(state.clone(), cors::origins))
         .layer(from_fn_with_state(state.clone(), access::refuse_foreign_host))
         .layer(from_fn(request_id::name))
         .with_state(state);

@@ -6,7 +6,9 @@ use super::environments::Filter;
 use super::input::Query;
 use super::problem::Problem;
 use super::seen::{Heard, News, Seen};
+use crate::identity::Caller;
 use crate::model::{ClassName, EnvironmentKey, UserId};
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
@@ -26,7 +28,7 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 /// The longest that a caller may ask a stream to last.
 const MAX_SECONDS: u64 = 86_400;
 
-/// What happens to environments, from now on or from the event that `Last-Event-ID` names.
+/// What happens to environments within the caller's reach, from now on or from the event that `Last-Event-ID` names.
 ///
 /// Each event has an `id`, a name like `environment.ready`, and one News as its data. An event `reset` says that events were
 /// missed which cannot be told any more: read the list of environments again.
@@ -38,10 +40,16 @@ const MAX_SECONDS: u64 = 86_400;
 ), responses(
     (status = 200, description = "events, each with a News as its data", body = String, content_type = "text/event-stream"),
 ))]
-pub(super) async fn stream(State(state): Shared, headers: HeaderMap, mut query: Query) -> Result<Response, Problem> {
+pub(super) async fn stream(
+    State(state): Shared,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    mut query: Query,
+) -> Result<Response, Problem> {
     let filter = Filter {
         user: query.take::<UserId>("user", "a user id: 1 to 32 letters and digits"),
         class: query.take::<ClassName>("class", "the name of a class"),
+        reach: caller.reach.clone(),
         ..Filter::default()
     };
     let limit = timeout(&mut query);
@@ -134,7 +142,8 @@ impl Listener {
 
 fn wanted(filter: &Filter, news: &News) -> bool {
     EnvironmentKey::from_object_name(&news.environment.name).is_some_and(|key| {
-        filter.user.as_ref().is_none_or(|user| *user == key.user)
+        filter.reach.has(&key.user)
+            && filter.user.as_ref().is_none_or(|user| *user == key.user)
             && filter.class.as_ref().is_none_or(|class| *class == key.class)
     })
 }

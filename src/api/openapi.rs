@@ -3,8 +3,8 @@
 mod complete;
 
 use super::{
-    actions, bulk, class_changes, classes, dns, environments, events, explain, generations, logs, news_stream, pods,
-    preview, put_environment, revisions, routes, seen, usage, version, watch,
+    actions, bulk, class_changes, classes, dns, environments, events, explain, generations, login, logs, me,
+    news_stream, pods, preview, put_environment, revisions, routes, seen, usage, version, watch,
 };
 use axum::Json;
 use serde_json::Value;
@@ -58,6 +58,8 @@ use utoipa::{Modify, OpenApi};
         dns::verify,
         dns::confirm,
         explain::explain,
+        login::show,
+        me::show,
         version::show,
     ),
     components(schemas(seen::News, environments::SortField, super::problem::Problem)),
@@ -66,6 +68,7 @@ use utoipa::{Modify, OpenApi};
         (name = "classes", description = "What environments of a class look like"),
         (name = "routing", description = "How the gateway routes"),
         (name = "dns", description = "The records that lead to the gateway"),
+        (name = "people", description = "Who calls, and with what"),
         (name = "about", description = "The installation itself"),
     ),
     security(("token" = [])),

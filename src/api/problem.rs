@@ -15,6 +15,12 @@ use utoipa::ToSchema;
 pub enum Code {
     /// No token, or a wrong one.
     Unauthorized,
+    /// The caller may not do this.
+    Forbidden,
+    /// Who calls cannot be decided now: an issuer's keys, the cluster or the store are away.
+    IdentityUnavailable,
+    /// The caller, or the address, called too often.
+    TooManyRequests,
     /// The `Host` is not one of ours: perhaps a page of another site that had its name point here.
     ForeignHost,
     /// The API has no such path.
@@ -69,6 +75,9 @@ impl Code {
     /// All codes, for the documentation.
     pub const ALL: &'static [Self] = &[
         Self::Unauthorized,
+        Self::Forbidden,
+        Self::IdentityUnavailable,
+        Self::TooManyRequests,
         Self::ForeignHost,
         Self::NoSuchPath,
         Self::MethodNotAllowed,
@@ -99,6 +108,9 @@ impl Code {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::IdentityUnavailable => "identity-unavailable",
+            Self::TooManyRequests => "too-many-requests",
             Self::ForeignHost => "foreign-host",
             Self::NoSuchPath => "no-such-path",
             Self::MethodNotAllowed => "method-not-allowed",
@@ -130,6 +142,8 @@ impl Code {
     pub fn status(self) -> StatusCode {
         match self {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::TooManyRequests => StatusCode::TOO_MANY_REQUESTS,
             Self::ForeignHost => StatusCode::MISDIRECTED_REQUEST,
             Self::NoSuchPath
             | Self::UnknownClass
@@ -149,7 +163,7 @@ impl Code {
             | Self::EnvironmentDeleting
             | Self::IdempotencyKeyRunning
             | Self::Conflict => StatusCode::CONFLICT,
-            Self::ClusterUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ClusterUnavailable | Self::IdentityUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::ClusterRefused | Self::MissingRight => StatusCode::BAD_GATEWAY,
             Self::NoDns => StatusCode::NOT_FOUND,
         }
@@ -159,6 +173,9 @@ impl Code {
     pub fn title(self) -> &'static str {
         match self {
             Self::Unauthorized => "The token is missing or wrong",
+            Self::Forbidden => "The caller may not do this",
+            Self::IdentityUnavailable => "Who calls cannot be decided now",
+            Self::TooManyRequests => "There were too many requests",
             Self::ForeignHost => "The Host is not one of this API",
             Self::NoSuchPath => "There is no such path",
             Self::MethodNotAllowed => "The path has no such method",

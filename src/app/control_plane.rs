@@ -2,11 +2,12 @@
 
 use super::preview::Preview;
 use super::zones::Lookup;
-use crate::api::{self, ApiState, Seen, Token};
+use crate::api::{self, ApiState, Peer, Seen, TlsFiles, TlsListener, Token};
 use crate::cluster::rights::Held;
 use crate::cluster::{Election, fenced};
 use crate::discovery::Drafts;
 use crate::dns::{self, Desk};
+use crate::identity::Access;
 use crate::model::Hostname;
 use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Publish, Workload};
 use crate::routing::Table;
@@ -38,6 +39,10 @@ pub(super) struct ControlPlaneConfig {
     pub(super) url: PublicUrl,
     /// What callers of the API must present.
     pub(super) token: Token,
+    /// By what other callers are known.
+    pub(super) access: Arc<Access>,
+    /// The files by which the API is served by TLS.
+    pub(super) tls: Option<TlsFiles>,
     /// Names under which the API may be called, beside addresses and `localhost`.
     pub(super) api_hosts: Vec<Hostname>,
     pub(super) metrics: PrometheusHandle,
@@ -68,7 +73,10 @@ pub(super) async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener>
 }
 
 /// Starts the operator and serves the management API on `listener`.
-pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> ControlPlane {
+///
+/// By TLS where files are given for it.
+pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result<ControlPlane> {
+    let tls = config.tls.clone();
     let shutdown = CancellationToken::new();
     let state = ApiState {
         seen: Seen::start(&config.client, &config.namespace, &shutdown),
@@ -80,6 +88,7 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Contro
         certificates: config.certificates.map(|certificates| Arc::new(Lookup(certificates)) as _),
         rights: config.rights.clone(),
         token: config.token,
+        access: config.access,
         hosts: config.api_hosts,
         url: (config.url.http_port, config.url.https_port),
         dns: config.dns.clone(),
@@ -88,7 +97,14 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Contro
     let pages = health::router(config.metrics, config.readiness);
     let router = pages.merge(api::router(state));
     let end = shutdown.clone().cancelled_owned();
-    let server = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(end).await });
+    let service = router.into_make_service_with_connect_info::<Peer>();
+    let server = match tls {
+        None => tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(end).into_future()),
+        Some(files) => {
+            let listener = TlsListener::new(listener, files)?;
+            tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(end).into_future())
+        }
+    };
     let operator = OperatorConfig {
         client: config.client,
         namespaces: config.namespaces,
@@ -100,11 +116,8 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Contro
         url: config.url,
         publish: config.publish,
     };
-    ControlPlane {
-        operator: tokio::spawn(operate(operator, config.dns, config.election, shutdown.clone())),
-        shutdown,
-        server,
-    }
+    let operator = tokio::spawn(operate(operator, config.dns, config.election, shutdown.clone()));
+    Ok(ControlPlane { operator, shutdown, server })
 }
 
 /// Runs the operator, and what keeps DNS: at once, or whenever this process leads. Nothing of it runs on between two terms.

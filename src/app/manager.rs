@@ -3,7 +3,7 @@
 
 use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
 use super::gateway::ClusterAccess;
-use super::{AuthorityOptions, DataFolder, TOKEN_FILE, data_plane, dns, rights, signals};
+use super::{AccessOptions, AuthorityOptions, DataFolder, TOKEN_FILE, access, data_plane, dns, rights, signals};
 use crate::api::Token;
 pub use crate::cluster::LeaseName;
 use crate::cluster::rights::{Role, Scope};
@@ -50,6 +50,8 @@ pub struct ManagerOptions {
     pub certificates: CertificateConfig,
     /// Names under which the management API may be called, beside addresses and `localhost`.
     pub api_hosts: Vec<Hostname>,
+    /// Who may call the management API, and how it is served.
+    pub access: AccessOptions,
     /// What runs in a pod: the class's image, or its local command.
     pub workload: Workload,
     /// The Lease by which managers of the same environments elect the one that acts.
@@ -71,6 +73,8 @@ pub struct Manager {
     _folder: DataFolder,
     /// Where the management API listens.
     pub api: SocketAddr,
+    /// Whether it does so by TLS: `https`, or `http`.
+    pub scheme: &'static str,
     control_plane: ControlPlane,
     discovery: Discovery,
     discovery_end: CancellationToken,
@@ -98,6 +102,7 @@ pub fn run(options: ManagerOptions, greet: impl FnOnce(&Manager)) -> Result<()> 
 /// Builds it whole: the socket first.
 pub async fn build(options: ManagerOptions) -> Result<Manager> {
     let folder = DataFolder::open(&options.data)?;
+    let settings = options.access.settings()?;
     let metrics = recorder::install()?;
     tokio::spawn(recorder::keep_up(metrics.clone()));
     let listener = control_plane::bind(options.api, "--api").await?;
@@ -167,6 +172,8 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         workload: options.workload,
         url: options.url,
         token,
+        access: access::access(settings, &connected.client)?,
+        tls: options.access.tls.clone(),
         rights: rights.clone(),
         api_hosts: options.api_hosts,
         metrics,
@@ -181,14 +188,18 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         dns,
         election: Some(election),
     };
-    let mut addresses = serde_json::Map::from_iter([("api".to_owned(), serde_json::json!(api))]);
+    let scheme = options.access.scheme();
+    let mut addresses = serde_json::Map::from_iter([
+        ("api".to_owned(), api.to_string().into()),
+        ("apiScheme".to_owned(), scheme.into()),
+    ]);
     if let Some(authority) = authority {
-        addresses.insert("dns".to_owned(), serde_json::json!(authority.address()));
+        addresses.insert("dns".to_owned(), authority.address().to_string().into());
         dns::serve(authority, config.domain.clone(), config.table.clone(), config.changes.clone(), &discovery_end);
     }
-    let control_plane = control_plane::start(config, listener);
+    let control_plane = control_plane::start(config, listener)?;
     super::write_addresses(folder.path(), &addresses.into())?;
-    Ok(Manager { _folder: folder, api, control_plane, discovery, discovery_end })
+    Ok(Manager { _folder: folder, api, scheme, control_plane, discovery, discovery_end })
 }
 
 /// The gateway's addresses that are told.

@@ -1,5 +1,6 @@
 //! Composition: only this room knows everyone. Each role is a value that is built, runs, and is shut down.
 
+mod access;
 mod control_plane;
 mod data_plane;
 mod dns;
@@ -14,6 +15,7 @@ pub mod manager;
 pub mod node;
 pub mod up;
 
+pub use access::AccessOptions;
 pub use dns::AuthorityOptions;
 pub use folder::DataFolder;
 

@@ -2,7 +2,7 @@
 
 use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
 use super::data_plane::{self, DataPlane};
-use super::{AuthorityOptions, DataFolder, TOKEN_FILE, dns, rights, signals};
+use super::{AccessOptions, AuthorityOptions, DataFolder, TOKEN_FILE, access, dns, rights, signals};
 use crate::api::Token;
 use crate::discovery::{CertificateConfig, DiscoveryConfig, EndpointPolicy, Namespaces};
 use crate::embedded::api::{ApiConfig, ApiServer};
@@ -49,6 +49,8 @@ pub struct UpOptions {
     pub dns: Option<AuthorityOptions>,
     /// A file of routes beside the cluster.
     pub routes: Option<PathBuf>,
+    /// Who may call the management API, and how it is served.
+    pub access: AccessOptions,
     /// Where the access log goes; the file `access.log` of the data folder when not given.
     pub access_log: Option<Sink>,
     /// What time it is for the life of environments.
@@ -109,6 +111,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         crate::config::read_routes(&text, &routes.display().to_string())?;
     }
 
+    let settings = options.access.settings()?;
     let authority = Arc::new(Authority::load_or_create(&path)?);
     let log = options.access_log.unwrap_or_else(|| Sink::File(path.join("access.log")));
     let gateway = data_plane::bind(
@@ -160,6 +163,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         let (table, changes) = (data_plane.table.clone(), data_plane.discovery.changes());
         dns::serve(name_server, options.domain.clone(), table, changes, &name_server_end);
     }
+    let access = access::access(settings, &client)?;
     let config = ControlPlaneConfig {
         dns: desk,
         client,
@@ -179,10 +183,13 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         election: None,
         rights: rights::all(),
         token: Token::load_or_create(&path.join(TOKEN_FILE))?,
+        access,
+        tls: options.access.tls.clone(),
     };
-    let control_plane = control_plane::start(config, api);
+    let control_plane = control_plane::start(config, api)?;
     let Addresses { http, https, api, kube } = addresses;
-    let mut told = json!({"http": http, "https": https, "api": api, "kube": kube});
+    let scheme = options.access.scheme();
+    let mut told = json!({"http": http, "https": https, "api": api, "apiScheme": scheme, "kube": kube});
     if let (Some(address), Some(told)) = (name_server_address, told.as_object_mut()) {
         told.insert("dns".to_owned(), json!(address));
     }

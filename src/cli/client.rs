@@ -2,6 +2,7 @@
 
 use super::exit::{Exit, Failure};
 use super::globals::Globals;
+use super::login::Sessions;
 use crate::api::{Problem, Token};
 use crate::model::EnvironmentKey;
 use reqwest::{Method, RequestBuilder, Response};
@@ -21,17 +22,47 @@ pub(super) fn block_on(future: impl Future<Output = Result<(), Failure>>) -> Res
 /// Calls the management API of one manager.
 pub(super) struct Client {
     server: String,
-    token: Token,
+    credential: Credential,
     http: reqwest::Client,
+}
+
+/// What is presented.
+pub(super) enum Credential {
+    /// This token.
+    Token(Token),
+    /// The token of a login with this manager, which is renewed before it ends.
+    Login(Sessions),
+    /// None: what is asked is open, or a client certificate is enough.
+    Nothing,
 }
 
 impl Client {
     pub(super) fn new(globals: &Globals) -> Result<Self, Failure> {
-        let (server, token) = (globals.server()?, globals.token()?);
+        let server = globals.server()?;
+        let credential = globals.credential(&server)?;
+        Self::with(globals, server, credential)
+    }
+
+    /// A client for what needs no token.
+    pub(super) fn without_token(globals: &Globals) -> Result<Self, Failure> {
+        Self::with(globals, globals.server()?, Credential::Nothing)
+    }
+
+    /// A client that presents this token and no other.
+    pub(super) fn with_token(globals: &Globals, token: &str) -> Result<Self, Failure> {
+        let token = Token::new(token).ok_or_else(|| Failure::new(Exit::Failed, "that is no token"))?;
+        Self::with(globals, globals.server()?, Credential::Token(token))
+    }
+
+    fn with(globals: &Globals, server: String, credential: Credential) -> Result<Self, Failure> {
         // A proxy of the environment must never see the token, and has no way to this machine's loopback.
-        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT).build();
+        let mut builder = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT);
+        if server.starts_with("https://") {
+            builder = globals.trust(builder)?;
+        }
+        let http = builder.build();
         let http = http.map_err(|error| Failure::new(Exit::Failed, format!("cannot start a client: {error}")))?;
-        Ok(Self { server, token, http })
+        Ok(Self { server, credential, http })
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
@@ -61,7 +92,7 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}/api/v1{path}", self.server)).bearer_auth(self.token.reveal())
+        self.http.request(method, format!("{}/api/v1{path}", self.server))
     }
 
     async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Failure> {
@@ -69,6 +100,11 @@ impl Client {
     }
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let request = match &self.credential {
+            Credential::Token(token) => request.bearer_auth(token.reveal()),
+            Credential::Login(sessions) => request.bearer_auth(sessions.token(&self.server).await?),
+            Credential::Nothing => request,
+        };
         let response = request.send().await.map_err(|error| self.broken(&error))?;
         let status = response.status();
         if status.is_success() {
@@ -91,6 +127,13 @@ impl Client {
 
     /// Why there is no answer, or no whole one.
     pub(super) fn broken(&self, error: &reqwest::Error) -> Failure {
+        if let Some(said) = certificate_fault(error) {
+            let said =
+                format!("{} has a certificate that is not trusted here, or wants another one: {said}", self.server);
+            return Failure::new(Exit::Unreachable, said).hint(
+                "--server-ca or DOORSTEP_SERVER_CA names the file of its authority, --client-cert your certificate",
+            );
+        }
         if error.is_connect() || error.is_timeout() {
             let said = format!("no manager answers at {}", self.server);
             return Failure::new(Exit::Unreachable, said).hint("start one with: doorstep up").hint(
@@ -103,6 +146,23 @@ impl Client {
         }
         Failure::new(Exit::Unreachable, format!("the connection to {} was lost", self.server))
     }
+}
+
+/// What TLS says of the certificate of either side, if that is why there is no connection.
+fn certificate_fault(error: &reqwest::Error) -> Option<String> {
+    let mut next = std::error::Error::source(error);
+    while let Some(error) = next {
+        if let Some(fault) = error.downcast_ref::<rustls::Error>() {
+            return Some(fault.to_string());
+        }
+        // Some layers keep their cause where `source` does not lead.
+        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if let Some(fault) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+            return Some(fault.to_string());
+        }
+        next = error.source();
+    }
+    None
 }
 
 /// The path of an environment.

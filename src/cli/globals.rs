@@ -1,6 +1,8 @@
 //! Options of every command: where the data folder is, where the manager is.
 
+use super::client::Credential;
 use super::exit::Failure;
+use super::login::Sessions;
 use crate::api::Token;
 use crate::app::{ADDRESSES_FILE, TOKEN_FILE};
 use crate::model::UserId;
@@ -19,6 +21,12 @@ pub(super) struct Globals {
     /// The manager to talk to [default: the one of the data folder]
     #[arg(long, global = true, env = "DOORSTEP_SERVER", value_name = "URL")]
     server: Option<String>,
+    /// The authorities (PEM) that are trusted for an https manager, beside the system's
+    #[arg(long, global = true, env = "DOORSTEP_SERVER_CA", value_name = "FILE")]
+    server_ca: Option<PathBuf>,
+    /// A client certificate (PEM, with its key in the same file) for an https manager
+    #[arg(long, global = true, env = "DOORSTEP_CLIENT_CERT", value_name = "FILE")]
+    client_cert: Option<PathBuf>,
 }
 
 /// The data folder of this user by the XDG base directory specification.
@@ -41,11 +49,12 @@ impl Globals {
     pub(super) fn server(&self) -> Result<String, Failure> {
         let url = match self.server.as_deref().filter(|url| !url.is_empty()) {
             Some(url) => url.to_owned(),
-            None => self.running()?.map_or_else(|| DEFAULT_SERVER.to_owned(), |address| format!("http://{address}")),
+            None => self.running()?.unwrap_or_else(|| DEFAULT_SERVER.to_owned()),
         };
         let url = url.trim_end_matches('/');
-        if !url.starts_with("http://") {
-            let said = format!("the server {} is no URL that begins with http://", crate::model::shown(url));
+        if !url.starts_with("http://") && !url.starts_with("https://") {
+            let said =
+                format!("the server {} is no URL that begins with http:// or https://", crate::model::shown(url));
             return Err(Failure::usage(said).hint("give one like --server http://127.0.0.1:8081"));
         }
         Ok(url.to_owned())
@@ -54,11 +63,50 @@ impl Globals {
     fn running(&self) -> Result<Option<String>, Failure> {
         let text = std::fs::read_to_string(self.data()?.join(ADDRESSES_FILE)).unwrap_or_default();
         let addresses: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-        Ok(addresses.get("api").and_then(serde_json::Value::as_str).map(str::to_owned))
+        let text = |name: &str| addresses.get(name).and_then(serde_json::Value::as_str);
+        let scheme = if text("apiScheme") == Some("https") { "https" } else { "http" };
+        Ok(text("api").map(|address| format!("{scheme}://{address}")))
     }
 
-    /// The token for the manager.
-    pub(super) fn token(&self) -> Result<Token, Failure> {
+    /// Where logins are kept.
+    pub(super) fn sessions(&self) -> Result<Sessions, Failure> {
+        Ok(Sessions::of(self.data()?))
+    }
+
+    /// What is presented to the manager at `server`: the token of the environment, or else the login with it, or else the
+    /// token of the data folder. With a client certificate, no token is needed.
+    pub(super) fn credential(&self, server: &str) -> Result<Credential, Failure> {
+        let of_environment = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        let given = of_environment("DOORSTEP_TOKEN") || of_environment("DOORSTEP_TOKEN_FILE");
+        let sessions = self.sessions()?;
+        if !given && sessions.has(server)? {
+            return Ok(Credential::Login(sessions));
+        }
+        match self.token() {
+            Err(_) if !given && self.client_cert.is_some() => Ok(Credential::Nothing),
+            token => token.map(Credential::Token),
+        }
+    }
+
+    /// Has a client of an https manager trust the authorities that are given, and present the certificate.
+    pub(super) fn trust(&self, mut builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder, Failure> {
+        let read = |path: &PathBuf| {
+            std::fs::read(path).map_err(|error| Failure::usage(format!("{} cannot be read: {error}", path.display())))
+        };
+        if let Some(path) = &self.server_ca {
+            let authorities = reqwest::Certificate::from_pem_bundle(&read(path)?);
+            let said = || Failure::usage(format!("{} holds no certificates in PEM form", path.display()));
+            builder = builder.tls_certs_merge(authorities.map_err(|_| said())?);
+        }
+        if let Some(path) = &self.client_cert {
+            let said = || Failure::usage(format!("{} holds no certificate with its key in PEM form", path.display()));
+            builder = builder.identity(reqwest::Identity::from_pem(&read(path)?).map_err(|_| said())?);
+        }
+        Ok(builder)
+    }
+
+    /// The token of the environment, or of the data folder.
+    fn token(&self) -> Result<Token, Failure> {
         if let Ok(text) = std::env::var("DOORSTEP_TOKEN")
             && !text.is_empty()
         {
@@ -93,7 +141,7 @@ mod tests {
     use super::*;
 
     fn globals(data: &std::path::Path, server: Option<&str>) -> Globals {
-        Globals { data: Some(data.into()), server: server.map(str::to_owned) }
+        Globals { data: Some(data.into()), server: server.map(str::to_owned), server_ca: None, client_cert: None }
     }
 
     #[test]
@@ -102,6 +150,9 @@ mod tests {
         assert_eq!(globals(folder.path(), None).server().unwrap(), DEFAULT_SERVER);
         std::fs::write(folder.path().join(ADDRESSES_FILE), r#"{"api": "127.0.0.1:4711"}"#).unwrap();
         assert_eq!(globals(folder.path(), None).server().unwrap(), "http://127.0.0.1:4711");
+        let by_tls = r#"{"api": "127.0.0.1:4711", "apiScheme": "https"}"#;
+        std::fs::write(folder.path().join(ADDRESSES_FILE), by_tls).unwrap();
+        assert_eq!(globals(folder.path(), None).server().unwrap(), "https://127.0.0.1:4711");
         assert_eq!(globals(folder.path(), Some("http://h:1/")).server().unwrap(), "http://h:1");
         assert!(globals(folder.path(), Some("h:1")).server().unwrap_err().sentence.contains("begins with http://"));
     }

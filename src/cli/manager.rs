@@ -1,5 +1,6 @@
 //! `doorstep manager`: the management API and the operator of a cluster.
 
+use super::access::AccessArguments;
 use super::exit::Failure;
 use super::globals::Globals;
 use crate::app::AuthorityOptions;
@@ -60,6 +61,8 @@ pub(super) struct Arguments {
     /// A name under which the management API may be called, beside addresses and localhost; once for each name
     #[arg(long, value_name = "NAME")]
     api_host: Vec<Hostname>,
+    #[command(flatten)]
+    access: AccessArguments,
     /// Run the classes' local commands in the place of their images, for a node of local processes
     #[arg(long)]
     local_commands: bool,
@@ -99,6 +102,7 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
             ..CertificateConfig::default()
         },
         api_hosts: arguments.api_host.clone(),
+        access: arguments.access.options(),
         workload: if arguments.local_commands { Workload::Local } else { Workload::Image },
         lease,
         lease_duration: Duration::from_secs(arguments.lease_duration),
@@ -119,5 +123,5 @@ fn publish(arguments: &Arguments) -> Publish {
 }
 
 fn greet(manager: &Manager) {
-    super::output::remark(&format!("the management API serves http://{}/api/v1", manager.api));
+    super::output::remark(&format!("the management API serves {}://{}/api/v1", manager.scheme, manager.api));
 }

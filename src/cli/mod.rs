@@ -1,5 +1,6 @@
 //! The commands, one file each. They read arguments, call the management API or [`crate::app`], and print.
 
+mod access;
 mod classes;
 mod client;
 mod completions;
@@ -9,6 +10,7 @@ mod exit;
 mod explain;
 mod gateway;
 mod globals;
+mod login;
 mod manager;
 mod migrate;
 mod node;
@@ -35,7 +37,7 @@ Exit codes:
   1  failed
   2  a mistake in the arguments, or in what they ask for
   3  not found: no such environment, class or pod
-  4  the manager is not reachable, or refused the token
+  4  the manager is not reachable, or refused the token or what it may do
   5  timed out while waiting";
 
 /// Personal environments on demand, and the gateway before them.
@@ -76,6 +78,13 @@ enum Command {
     Dns(dns::Command),
     /// List the classes, or show one
     Classes(classes::Arguments),
+    /// Log in with a manager that knows issuers; the login serves all commands
+    Login(login::Arguments),
+    /// Forget the login with a manager
+    Logout,
+    /// Say who the manager takes you for, and what you may do
+    #[command(name = "whoami")]
+    WhoAmI(login::WhoAmI),
     /// Print the completions for a shell
     Completions(completions::Arguments),
     /// Run the small front end that the default classes use; HOST and PORT say where
@@ -107,6 +116,9 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Preview(arguments) => client::block_on(preview::run(&cli.globals, arguments)),
         Command::Migrate(command) => migrate::run(command),
         Command::Classes(arguments) => client::block_on(classes::run(&cli.globals, arguments)),
+        Command::Login(arguments) => client::block_on(login::run(&cli.globals, arguments)),
+        Command::Logout => client::block_on(login::logout(&cli.globals)),
+        Command::WhoAmI(arguments) => client::block_on(login::whoami(&cli.globals, arguments)),
         Command::Completions(arguments) => completions::run(&mut Cli::command(), arguments),
         Command::SampleFront => sample_front::run(),
     }

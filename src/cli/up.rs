@@ -1,5 +1,6 @@
 //! `doorstep up`: everything on this machine.
 
+use super::access::AccessArguments;
 use super::exit::Failure;
 use super::globals::Globals;
 use crate::app::AuthorityOptions;
@@ -39,13 +40,15 @@ pub(super) struct Arguments {
     /// A file of routes beside those of the cluster
     #[arg(long, value_name = "FILE")]
     pub(super) routes: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) access: AccessArguments,
     /// Where the access log goes: a file, - for standard output, or off [default: access.log in the data folder]
     #[arg(long, value_name = "FILE")]
     pub(super) access_log: Option<String>,
 }
 
 pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { http, https, api, kube, domain, routes, access_log, .. } = arguments.clone();
+    let Arguments { http, https, api, kube, domain, routes, access, access_log, .. } = arguments.clone();
     let access_log = access_log.as_deref().map(sink);
     let options = UpOptions {
         data: globals.data()?,
@@ -55,6 +58,7 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         kube,
         domain,
         routes,
+        access: access.options(),
         access_log,
         clock: Clock::system(),
         executable: None,

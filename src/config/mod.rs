@@ -4,6 +4,7 @@ mod classes;
 mod dns;
 mod errors;
 mod fields;
+mod identity;
 mod prices;
 mod routes;
 mod schema;
@@ -11,6 +12,7 @@ mod schema;
 pub use classes::read_classes;
 pub use dns::read_dns;
 pub use errors::{ConfigError, ConfigErrors};
+pub use identity::read_identity;
 pub use prices::{Price, Prices, read_prices};
 pub use routes::read_routes;
 

@@ -11,6 +11,7 @@ pub fn describe() {
     describe_table();
     describe_last_good();
     describe_cluster();
+    describe_identity();
     describe_dns();
     describe_azure();
 }
@@ -158,6 +159,45 @@ pub fn right_is_missing([role, group, resource, verb]: [&'static str; 4], is_mis
 /// The cluster's credentials were asked for.
 pub fn credentials_renewed(done: bool) {
     counter!(CREDENTIAL_RENEWALS, "outcome" => if done { "done" } else { "failed" }).increment(1);
+}
+
+// ---- Who calls the management API ----
+
+const CALLERS_REFUSED: &str = "doorstep_api_callers_refused_total";
+const ISSUER_KEY_FETCHES: &str = "doorstep_issuer_key_fetches_total";
+
+fn describe_identity() {
+    describe_counter!(CALLERS_REFUSED, Unit::Count, "Calls of the management API that were refused, by reason");
+    describe_counter!(ISSUER_KEY_FETCHES, Unit::Count, "How often issuers' keys were fetched, by outcome");
+}
+
+/// Why a call of the management API did not reach its handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CallerRefused {
+    /// Nobody is known by what was presented.
+    Unknown,
+    /// Somebody is known who may not do it.
+    Forbidden,
+    /// It cannot be decided now.
+    Undecided,
+    /// There were too many.
+    TooMany,
+}
+
+/// A call of the management API did not reach its handler.
+pub fn caller_refused(reason: CallerRefused) {
+    let reason = match reason {
+        CallerRefused::Unknown => "unknown",
+        CallerRefused::Forbidden => "forbidden",
+        CallerRefused::Undecided => "undecided",
+        CallerRefused::TooMany => "too-many",
+    };
+    counter!(CALLERS_REFUSED, "reason" => reason).increment(1);
+}
+
+/// An issuer's keys were fetched.
+pub fn issuer_keys_fetched(done: bool) {
+    counter!(ISSUER_KEY_FETCHES, "outcome" => if done { "done" } else { "failed" }).increment(1);
 }
 
 // ---- DNS ----

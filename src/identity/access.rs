@@ -1,0 +1,66 @@
+//! What the management API needs to know of who calls: made of the identity file at the start.
+
+use super::{
+    Certificates, FetchError, Identity, IssuerSettings, Issuers, Kubernetes, LimitSettings, LoginSettings, Settings,
+    Source, Teams, TokenSettings,
+};
+use std::sync::Arc;
+
+/// Who may call, and how often.
+#[derive(Debug, Default)]
+pub struct Access {
+    /// By what callers are known.
+    pub identity: Identity,
+    /// How often somebody may call.
+    pub limits: LimitSettings,
+    /// How long tokens that are made here may live.
+    pub tokens: TokenSettings,
+    /// The people of each team.
+    pub teams: Arc<Teams>,
+    /// With whom people may log in.
+    pub logins: Vec<Login>,
+    /// The origins of web pages that may call from a browser.
+    pub origins: Vec<String>,
+}
+
+/// An issuer with which people may log in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// Its short name.
+    pub name: Arc<str>,
+    /// The issuer.
+    pub issuer: String,
+    /// Where its discovery document is.
+    pub discovery: String,
+    /// How.
+    pub settings: LoginSettings,
+}
+
+impl Login {
+    fn of(issuer: &IssuerSettings) -> Option<Self> {
+        let settings = issuer.login.clone()?;
+        let (name, discovery) = (issuer.name.clone(), issuer.discovery.to_string());
+        Some(Self { name, issuer: issuer.expected.issuer.clone(), discovery, settings })
+    }
+}
+
+impl Access {
+    /// Who may call by `settings`. `own` knows the tokens that are made here; `cluster` reviews its tokens.
+    pub fn new(
+        settings: Settings,
+        own: impl FnOnce(&Arc<Teams>) -> Option<Box<dyn Source>>,
+        cluster: &kube::Client,
+    ) -> Result<Self, FetchError> {
+        let Settings { issuers, kubernetes, certificates, teams, tokens, limits, origins } = settings;
+        let teams = Arc::new(teams);
+        let logins = issuers.iter().filter_map(Login::of).collect();
+        let mut sources: Vec<Box<dyn Source>> = own(&teams).into_iter().collect();
+        sources.push(Box::new(Issuers::new(issuers, teams.clone())?));
+        // Last, as it takes every token of the form of one.
+        if let Some(kubernetes) = kubernetes {
+            sources.push(Box::new(Kubernetes::new(cluster.clone(), kubernetes, teams.clone())));
+        }
+        let certificates = certificates.map(|rules| Certificates::new(rules, teams.clone()));
+        Ok(Self { identity: Identity::new(sources, certificates), limits, tokens, teams, logins, origins })
+    }
+}
