@@ -5,6 +5,7 @@
 
 mod ask;
 pub mod authority;
+mod azure;
 mod desired;
 mod desk;
 mod guard;
@@ -21,6 +22,7 @@ mod verify;
 mod wanted;
 mod watch;
 
+pub use azure::AzureDns;
 pub use desired::{Clash, Desired};
 pub use desk::{Desk, DeskError, Scope, SetCheck, ZonePlan};
 pub use guard::{Guard, Refused};

@@ -12,6 +12,8 @@
 
 mod answers;
 mod emulator;
+mod many;
 mod operations;
 mod schema;
 mod tokens;
+mod zones;

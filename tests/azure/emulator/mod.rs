@@ -11,6 +11,7 @@ mod server;
 mod state;
 mod zones;
 
+pub use faults::Faults;
 pub use reply::Reply;
 pub use state::State;
 

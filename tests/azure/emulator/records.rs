@@ -67,6 +67,11 @@ impl Records {
         self.set(kind, name, Some(record), now);
     }
 
+    /// Everything that is there now.
+    pub fn all(&self) -> Vec<Value> {
+        self.listed(Duration::MAX).map(|(_, item)| item).collect()
+    }
+
     /// What was there at `time`, in the order of the keys that come first.
     pub fn listed(&self, time: Duration) -> impl Iterator<Item = (String, Value)> {
         self.past.iter().filter_map(move |((kind, name), past)| {

@@ -27,9 +27,11 @@ pub struct Incoming {
 #[derive(Debug, Clone)]
 pub struct Seen {
     pub method: String,
+    pub path: String,
     pub query: String,
     pub at: Duration,
     pub status: u16,
+    pub fate: Fate,
     pub client_request_id: String,
 }
 
@@ -90,12 +92,14 @@ impl State {
             return self.token(call);
         }
         let now = self.clock.now();
-        let (reply, _) = self.through(call, now);
+        let (reply, fate) = self.through(call, now);
         self.seen.push(Seen {
             method: call.method.clone(),
+            path: call.path.clone(),
             query: call.query.clone(),
             at: now,
             status: reply.status,
+            fate,
             client_request_id: call.client_request_id.clone().unwrap_or_default(),
         });
         let id = format!("00000000-0000-0000-0000-{:012}", self.next());
