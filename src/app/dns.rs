@@ -1,6 +1,8 @@
 //! DNS: the file of DNS becomes a desk with a keeper for each zone, and the name server of our own follows the route table.
 
+use crate::azure::{Arm, Clock};
 use crate::config;
+use crate::dns::AzureDns;
 pub(super) use crate::dns::authority::Authority;
 use crate::dns::authority::AuthorityConfig;
 use crate::dns::rfc2136::{Key, Rfc2136, Server};
@@ -35,14 +37,16 @@ pub struct AuthorityOptions {
 }
 
 /// The desk for the file of DNS: read, its keys loaded.
-pub(super) fn desk(file: &Path, client: kube::Client, domain: Hostname, scope: Scope, _may: &May) -> Result<Desk> {
+pub(super) fn desk(file: &Path, client: kube::Client, domain: Hostname, scope: Scope, may: &May) -> Result<Desk> {
     let settings = config::read_dns(&config::read_file(file)?, &file.display().to_string())?;
     let verifier = Verifier::new(&settings.resolvers);
+    let azure = azure(&settings, may)?;
     let mut zones = Vec::new();
     for zone in &settings.zones {
         zones.push(KeeperConfig {
             zone: zone.zone.clone(),
-            provider: provider(zone).with_context(|| format!("the zone {} cannot be kept", zone.zone))?,
+            provider: provider(zone, azure.as_ref())
+                .with_context(|| format!("the zone {} cannot be kept", zone.zone))?,
             authority: zone.authority.clone(),
             owner: settings.owner.clone(),
             guard: settings.guard,
@@ -54,14 +58,28 @@ pub(super) fn desk(file: &Path, client: kube::Client, domain: Hostname, scope: S
     Ok(Desk::new(client, settings, domain, scope, zones))
 }
 
-fn provider(zone: &ZoneSettings) -> Result<Arc<dyn Provider>> {
+fn provider(zone: &ZoneSettings, azure: Option<&Arc<AzureDns>>) -> Result<Arc<dyn Provider>> {
     match &zone.provider {
         ProviderSettings::Rfc2136 { server, key, algorithm, secret_file } => {
             let key = Key::from_file(key, *algorithm, secret_file)?;
             Ok(Arc::new(Rfc2136::new(Server::new(server.clone(), key))))
         }
-        ProviderSettings::Azure(_) => anyhow::bail!("Azure DNS is not built in yet"),
+        ProviderSettings::Azure(_) => {
+            let azure = azure.context("the file of DNS does not say how Azure is reached")?;
+            Ok(azure.clone())
+        }
     }
+}
+
+/// One client for all zones in Azure, so that they share tokens and budgets.
+fn azure(settings: &Settings, may: &May) -> Result<Option<Arc<AzureDns>>> {
+    let Some(connection) = &settings.azure else { return Ok(None) };
+    let zones = settings.zones.iter().filter_map(|zone| match &zone.provider {
+        ProviderSettings::Azure(at) => Some((zone.zone.clone(), at.clone())),
+        ProviderSettings::Rfc2136 { .. } => None,
+    });
+    let arm = Arm::new(connection, Clock::system()).context("Azure cannot be reached")?.fenced(may.clone());
+    Ok(Some(Arc::new(AzureDns::new(arm, zones)?)))
 }
 
 fn warn_of_foreign_domain(settings: &Settings, domain: &Hostname) {
