@@ -70,6 +70,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         "app",
         &[
             "api",
+            "azure",
             "cluster",
             "config",
             "discovery",

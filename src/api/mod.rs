@@ -12,6 +12,7 @@ mod class_changes;
 mod classes;
 mod cluster;
 mod cors;
+mod dns;
 mod environment_view;
 mod environments;
 mod etag;
@@ -50,6 +51,7 @@ pub use bulk::{BulkExtendInput, BulkInput, BulkItem, BulkOutcome, BulkResult, Se
 pub use certificates::{CertificateLookup, CertificateView};
 pub use class_changes::{ClassChange, ClassTouch, HostChange};
 pub use classes::{ClassList, ClassView, ParameterView};
+pub use dns::{DnsChange, DnsCheck, DnsConfirmation, DnsPlan, DnsRefusal, DnsReport, DnsSet, DnsTrouble, DnsZonePlan};
 pub use environment_view::{ConditionView, EnvironmentList, EnvironmentView, LifeView};
 pub use events::{EventList, EventView};
 pub use explain::{ExplainRequest, ExplainResponse, HeaderField};
@@ -112,6 +114,8 @@ pub struct ApiState {
     pub access: Arc<Access>,
     /// Names under which the API may be called, beside addresses and `localhost`.
     pub hosts: Vec<Hostname>,
+    /// What is known of DNS, where the manager has a file of it.
+    pub dns: Option<crate::dns::Desk>,
     /// The ports under which people reach the gateway: plain HTTP, HTTPS.
     pub url: (Option<u16>, Option<u16>),
     /// Ends the streams (`watch`, `logs?follow`) that would otherwise hold up a shutdown.
@@ -135,6 +139,9 @@ pub fn router(state: ApiState) -> Router {
         .route("/classes/{name}", get(classes::show).put(class_changes::put).delete(class_changes::delete))
         .route("/routes", get(routes::list))
         .route("/routes:preview", post(preview::preview))
+        .route("/dns/plan", get(dns::plan))
+        .route("/dns:verify", post(dns::verify))
+        .route("/dns:confirm", post(dns::confirm))
         .route("/explain", post(explain::explain))
         .route("/me", get(me::show))
         .route("/version", get(version::show))

@@ -3,8 +3,8 @@
 mod complete;
 
 use super::{
-    actions, bulk, class_changes, classes, environments, events, explain, generations, login, logs, me, news_stream,
-    pods, preview, put_environment, revisions, routes, seen, usage, version, watch,
+    actions, bulk, class_changes, classes, dns, environments, events, explain, generations, login, logs, me,
+    news_stream, pods, preview, put_environment, revisions, routes, seen, usage, version, watch,
 };
 use axum::Json;
 use serde_json::Value;
@@ -54,6 +54,9 @@ use utoipa::{Modify, OpenApi};
         class_changes::delete,
         routes::list,
         preview::preview,
+        dns::plan,
+        dns::verify,
+        dns::confirm,
         explain::explain,
         login::show,
         me::show,
@@ -64,6 +67,7 @@ use utoipa::{Modify, OpenApi};
         (name = "environments", description = "One person's environments"),
         (name = "classes", description = "What environments of a class look like"),
         (name = "routing", description = "How the gateway routes"),
+        (name = "dns", description = "The records that lead to the gateway"),
         (name = "people", description = "Who calls, and with what"),
         (name = "about", description = "The installation itself"),
     ),

@@ -67,6 +67,8 @@ pub enum Code {
     ClusterRefused,
     /// The manager lacks a right in the cluster; the sentence names it.
     MissingRight,
+    /// The manager writes no DNS records.
+    NoDns,
 }
 
 impl Code {
@@ -99,6 +101,7 @@ impl Code {
         Self::ClusterUnavailable,
         Self::ClusterRefused,
         Self::MissingRight,
+        Self::NoDns,
     ];
 
     /// The code on the wire.
@@ -131,6 +134,7 @@ impl Code {
             Self::ClusterUnavailable => "cluster-unavailable",
             Self::ClusterRefused => "cluster-refused",
             Self::MissingRight => "missing-right",
+            Self::NoDns => "no-dns",
         }
     }
 
@@ -161,6 +165,7 @@ impl Code {
             | Self::Conflict => StatusCode::CONFLICT,
             Self::ClusterUnavailable | Self::IdentityUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::ClusterRefused | Self::MissingRight => StatusCode::BAD_GATEWAY,
+            Self::NoDns => StatusCode::NOT_FOUND,
         }
     }
 
@@ -194,6 +199,7 @@ impl Code {
             Self::ClusterUnavailable => "The cluster does not answer",
             Self::ClusterRefused => "The cluster refused",
             Self::MissingRight => "The manager lacks a right in the cluster",
+            Self::NoDns => "The manager writes no DNS records",
         }
     }
 }

@@ -52,6 +52,7 @@ async fn setting_with(access: Access) -> Setting {
         access: Arc::new(access),
         hosts: vec!["api.example.com".parse().unwrap()],
         url: (Some(8080), Some(8443)),
+        dns: None,
         shutdown: shutdown.clone(),
     };
     let setting = Setting { cluster, router: router(state), shutdown, _folder: folder };

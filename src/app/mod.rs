@@ -3,6 +3,7 @@
 mod access;
 mod control_plane;
 mod data_plane;
+mod dns;
 mod folder;
 mod preview;
 mod rights;
@@ -15,6 +16,7 @@ pub mod node;
 pub mod up;
 
 pub use access::AccessOptions;
+pub use dns::AuthorityOptions;
 pub use folder::DataFolder;
 
 use anyhow::{Context, Result};

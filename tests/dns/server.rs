@@ -148,6 +148,8 @@ fn spawn(make: Make, folder: &Path, port: u16) -> Child {
     };
     let file = folder.join("configuration");
     std::fs::write(&file, text).unwrap();
+    // Knot makes the folders of its journal, but not the one above them.
+    std::fs::create_dir_all(folder.join("db")).unwrap();
     let log = std::fs::File::create(folder.join("log")).unwrap();
     // Debian keeps daemons out of the paths of people.
     let known = ["/usr/sbin", "/usr/bin", "/usr/local/sbin"].map(|folder| Path::new(folder).join(program));
@@ -276,4 +278,9 @@ pub fn lines(set: &RecordSet, owner: &str) -> Vec<String> {
         set.ttl
     ));
     lines
+}
+
+/// A manager that always leads.
+pub fn may() -> doorstep::dns::May {
+    Arc::new(|| true)
 }
