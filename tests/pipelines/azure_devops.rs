@@ -1,7 +1,9 @@
-//! The pipeline for Azure DevOps: its template is expanded as Azure Pipelines does, and the step that is left is executed.
+//! The pipeline for Azure DevOps: its template is expanded as Azure Pipelines does, and the step that is left is executed, with a
+//! signed token that Doorstep trusts by the rules of its own example.
 
-use crate::harness::{Doorstep, texts};
-use crate::issuer::Issuer;
+use crate::endpoint::Endpoint;
+use crate::harness::texts;
+use crate::trusting::Trusting;
 use crate::typed::{HOSTILE, Typed, Workspace, allow_anything, assert_deployed, deployed, yaml};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -59,12 +61,17 @@ fn value(written: &str, typed: &Typed, agent: &BTreeMap<&str, String>) -> String
     agent.iter().fold(expanded, |text, (name, value)| text.replace(&format!("$({name})"), value))
 }
 
-fn start(doorstep: &Doorstep, workspace: &Workspace, mail: &str, typed: &Typed) -> (Output, Issuer) {
-    let token = std::fs::read_to_string(doorstep.folder.join("api-token")).unwrap();
-    let issuer = Issuer::start("oidcToken", token.trim().to_owned(), ACCESS_TOKEN);
+/// Of the service connection, as Azure DevOps makes it: it says nothing of the person.
+fn claims() -> Value {
+    json!({"sub": "sc://example/front/doorstep", "aud": "api://AzureADTokenExchange"})
+}
+
+fn start(trusting: &Trusting, workspace: &Workspace, mail: &str, typed: &Typed) -> (Output, Endpoint) {
+    let signer = trusting.signer();
+    let endpoint = Endpoint::start("oidcToken", ACCESS_TOKEN, move |_| signer.sign(claims()));
     let agent = BTreeMap::from([
         ("System.AccessToken", ACCESS_TOKEN.to_owned()),
-        ("DOORSTEP_SERVER", format!("http://{}", doorstep.api)),
+        ("DOORSTEP_SERVER", format!("http://{}", trusting.doorstep.api)),
         ("DOORSTEP_SERVICE_CONNECTION", CONNECTION.to_owned()),
         ("DOORSTEP_MAIL_DOMAIN", "example.com".to_owned()),
     ]);
@@ -73,59 +80,64 @@ fn start(doorstep: &Doorstep, workspace: &Workspace, mail: &str, typed: &Typed) 
     assert_eq!(scripts.len(), 1, "{steps:?}");
     let mut variables = BTreeMap::from([
         ("BUILD_REQUESTEDFOREMAIL".to_owned(), mail.to_owned()),
-        ("SYSTEM_OIDCREQUESTURI".to_owned(), format!("http://{}/oidctoken", issuer.address)),
+        ("SYSTEM_OIDCREQUESTURI".to_owned(), format!("http://{}/oidctoken", endpoint.address)),
     ]);
     for (name, written) in scripts[0]["env"].as_object().into_iter().flatten() {
         variables.insert(name.clone(), value(written.as_str().unwrap(), typed, &agent));
     }
-    (workspace.bash(&[], scripts[0]["bash"].as_str().unwrap(), &variables), issuer)
+    (workspace.bash(&[], scripts[0]["bash"].as_str().unwrap(), &variables), endpoint)
 }
 
 #[test]
 fn a_run_brings_up_the_environment_of_whoever_started_it_with_a_token_of_its_own() {
-    let (doorstep, workspace) = (Doorstep::start(), Workspace::new());
+    let (trusting, workspace) = (Trusting::start("azure-devops"), Workspace::new());
     let typed = Typed::good("production");
-    let (output, issuer) = start(&doorstep, &workspace, "haimaz@example.com", &typed);
-    assert_deployed(&doorstep, &output, "haimaz", &typed);
+    let (output, endpoint) = start(&trusting, &workspace, "haimaz@example.com", &typed);
+    assert_deployed(&trusting.doorstep, &output, "haimaz", &typed);
     workspace.assert_untouched(&output);
     let wanted = format!("POST /oidctoken?api-version=7.1&serviceConnectionId={CONNECTION} ");
-    assert!(issuer.heads()[0].starts_with(&wanted), "{:?}", issuer.heads());
+    assert!(endpoint.heads()[0].starts_with(&wanted), "{:?}", endpoint.heads());
     let (out, err) = texts(&output);
-    let token = std::fs::read_to_string(doorstep.folder.join("api-token")).unwrap();
-    assert!(!out.contains(token.trim()) && !err.contains(token.trim()), "the token is not printed");
-    doorstep.stop();
+    // Every JSON Web Token begins so.
+    assert!(!out.contains("eyJ") && !err.contains("eyJ"), "the token is not printed: {out}{err}");
+    trusting.stop();
 }
 
 #[test]
 fn what_somebody_types_stays_data_for_the_shell_and_for_the_agent() {
-    let (doorstep, workspace) = (Doorstep::start(), Workspace::new());
+    let (trusting, workspace) = (Trusting::start("azure-devops"), Workspace::new());
     let commands = ["##vso[task.setvariable variable=PATH]pwned", "$(System.AccessToken)"];
     for value in HOSTILE.into_iter().chain(commands) {
-        let (output, _) = start(&doorstep, &workspace, "mallory@example.com", &Typed::all(value, "integration"));
+        let (output, _) = start(&trusting, &workspace, "mallory@example.com", &Typed::all(value, "integration"));
         workspace.assert_untouched(&output);
         let (out, err) = texts(&output);
         let says = if value.contains("$(") { "in whose place" } else { "does not match" };
         assert!(!output.status.success() && out.contains(says), "{value:?}: {out}{err}");
         assert!(!out.contains("##vso[") && !out.contains(ACCESS_TOKEN), "{value:?}: {out}");
     }
-    assert_eq!(doorstep.api("/environments?user=mallory")["items"], json!([]));
-    allow_anything(&doorstep, "staging");
+    assert_eq!(trusting.doorstep.api("/environments?user=mallory")["items"], json!([]));
+    allow_anything(&trusting.doorstep, "staging");
     let value = "`touch pwned` ${PATH} \"'\\ \n ünd";
-    let (output, _) = start(&doorstep, &workspace, "haimaz@example.com", &Typed::all(value, "staging"));
+    let (output, _) = start(&trusting, &workspace, "haimaz@example.com", &Typed::all(value, "staging"));
     workspace.assert_untouched(&output);
-    assert_eq!(deployed(&doorstep, "haimaz", "staging")["TAG_FRONT"], Value::from(value), "{:?}", texts(&output));
-    doorstep.stop();
+    assert_eq!(
+        deployed(&trusting.doorstep, "haimaz", "staging")["TAG_FRONT"],
+        Value::from(value),
+        "{:?}",
+        texts(&output)
+    );
+    trusting.stop();
 }
 
 #[test]
 fn a_guest_with_the_same_name_is_not_taken_for_one_of_the_domain() {
-    let (doorstep, workspace) = (Doorstep::start(), Workspace::new());
+    let (trusting, workspace) = (Trusting::start("azure-devops"), Workspace::new());
     for mail in ["haimaz@example.com.evil.example", "haimaz@evil.example", "haimaz", "", "haimaz@xexample.com"] {
-        let (output, issuer) = start(&doorstep, &workspace, mail, &Typed::good("integration"));
+        let (output, endpoint) = start(&trusting, &workspace, mail, &Typed::good("integration"));
         let (out, err) = texts(&output);
         assert!(!output.status.success() && out.contains("no mail address of the domain"), "{mail}: {out}{err}");
-        assert!(issuer.heads().is_empty(), "no token is asked for");
+        assert!(endpoint.heads().is_empty(), "no token is asked for");
     }
-    assert_eq!(doorstep.api("/environments")["items"], json!([]));
-    doorstep.stop();
+    assert_eq!(trusting.doorstep.api("/environments")["items"], json!([]));
+    trusting.stop();
 }

@@ -14,10 +14,14 @@
 )]
 
 mod azure_devops;
+mod endpoint;
 mod github;
 #[path = "../support/mod.rs"]
 mod harness;
+#[allow(dead_code, reason = "each binary of tests uses its own part of this")]
+#[path = "../support/issuer.rs"]
 mod issuer;
 mod jenkins;
 mod rules;
+mod trusting;
 mod typed;

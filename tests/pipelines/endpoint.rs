@@ -1,18 +1,18 @@
-//! A stand-in for the endpoint where a run asks for its token: it looks at the request and gives what it was told to give.
+//! A stand-in for the endpoint where a run asks for its token: it looks at the request and has a token signed for it.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 /// A running endpoint; it ends with the process.
-pub struct Issuer {
+pub struct Endpoint {
     pub address: SocketAddr,
     heads: Arc<Mutex<Vec<String>>>,
 }
 
-impl Issuer {
-    /// Answers `{field: token}` to whoever shows `bearer`.
-    pub fn start(field: &'static str, token: String, bearer: &'static str) -> Self {
+impl Endpoint {
+    /// Answers `{field: token}` to whoever shows `bearer`; `token` is given the target of the request.
+    pub fn start(field: &'static str, bearer: &'static str, token: impl Fn(&str) -> String + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, heads) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(Vec::new())));
         let seen = heads.clone();
@@ -20,7 +20,8 @@ impl Issuer {
             for stream in listener.incoming().flatten() {
                 let Some(head) = read(&stream) else { continue };
                 let is_known = head.to_ascii_lowercase().contains(&format!("authorization: bearer {bearer}"));
-                let body = serde_json::json!({ field: token }).to_string();
+                let target = head.split(' ').nth(1).unwrap_or_default();
+                let body = serde_json::json!({ field: token(target) }).to_string();
                 let (status, body) = if is_known { ("200 OK", body) } else { ("401 Unauthorized", String::new()) };
                 seen.lock().unwrap().push(head);
                 let answer = format!(
