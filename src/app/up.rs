@@ -2,7 +2,9 @@
 
 use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
 use super::data_plane::{self, DataPlane};
-use super::{AccessOptions, AuthorityOptions, DataFolder, TOKEN_FILE, access, dns, rights, signals};
+use super::{
+    AccessOptions, AuthorityOptions, DataFolder, StoreOptions, TOKEN_FILE, access, dns, rights, signals, store,
+};
 use crate::api::Token;
 use crate::discovery::{CertificateConfig, DiscoveryConfig, EndpointPolicy, Namespaces};
 use crate::embedded::api::{ApiConfig, ApiServer};
@@ -53,6 +55,8 @@ pub struct UpOptions {
     pub access: AccessOptions,
     /// Where the access log goes; the file `access.log` of the data folder when not given.
     pub access_log: Option<Sink>,
+    /// What is remembered, and where.
+    pub store: StoreOptions,
     /// What time it is for the life of environments.
     pub clock: Clock,
     /// The program of which pods' processes are children; this one, if it is not given.
@@ -111,6 +115,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         crate::config::read_routes(&text, &routes.display().to_string())?;
     }
 
+    let kept = store::open(&options.store, &path, options.clock.clone()).await?;
     let settings = options.access.settings()?;
     let authority = Arc::new(Authority::load_or_create(&path)?);
     let log = options.access_log.unwrap_or_else(|| Sink::File(path.join("access.log")));
@@ -182,6 +187,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         readiness: data_plane.readiness(),
         election: None,
         rights: rights::all(),
+        kept,
         token: Token::load_or_create(&path.join(TOKEN_FILE))?,
         access,
         tls: options.access.tls.clone(),
