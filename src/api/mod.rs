@@ -44,6 +44,7 @@ mod seen;
 mod store;
 mod tls;
 mod token;
+mod tokens;
 mod usage;
 mod verbs;
 mod version;
@@ -76,6 +77,7 @@ pub use routes::{BackendView, RouteList, RouteProblem, RouteView, SourceView};
 pub use seen::{News, NewsKind, Seen};
 pub use tls::{Peer, TlsFiles, TlsFilesError, TlsListener};
 pub use token::{Token, TokenError};
+pub use tokens::{MintedView, TokenInput, TokenList, TokenView};
 pub use usage::AccessView;
 pub use version::VersionView;
 pub use watch::{ChangeKind, EnvironmentChange};
@@ -90,7 +92,7 @@ use crate::store::Store;
 use access::Guard;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -169,6 +171,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/webhooks/{id}", get(webhooks::show).put(webhooks::change).delete(webhooks::delete))
         .route("/webhooks/{id}/deliveries", get(webhooks::deliveries))
         .route("/webhooks/{id}/deliveries/{delivery}/@resend", post(webhooks::resend))
+        .route("/tokens", get(tokens::list).post(tokens::create))
+        .route("/tokens/{id}", delete(tokens::revoke))
         .route("/me", get(me::show))
         .route("/version", get(version::show))
         // Inside of the guard: only what a known caller may do is begun.

@@ -4,7 +4,7 @@ mod complete;
 
 use super::{
     actions, audit, bulk, class_changes, classes, costs, dns, environments, events, explain, generations, login, logs,
-    me, news_stream, pods, preview, put_environment, revisions, routes, seen, usage, version, watch, webhooks,
+    me, news_stream, pods, preview, put_environment, revisions, routes, seen, tokens, usage, version, watch, webhooks,
 };
 use axum::Json;
 use serde_json::Value;
@@ -70,6 +70,9 @@ use utoipa::{Modify, OpenApi};
         webhooks::resend,
         login::show,
         me::show,
+        tokens::list,
+        tokens::create,
+        tokens::revoke,
         version::show,
     ),
     components(schemas(seen::News, environments::SortField, super::problem::Problem)),

@@ -72,6 +72,8 @@ pub enum Code {
     NoDns,
     /// The store does not answer, or does not take what it is to keep.
     StoreUnavailable,
+    /// The caller has no such token.
+    NoSuchToken,
     /// There is no such webhook.
     NoSuchWebhook,
     /// The webhook has no such delivery that could be sent again.
@@ -112,6 +114,7 @@ impl Code {
         Self::MissingRight,
         Self::NoDns,
         Self::StoreUnavailable,
+        Self::NoSuchToken,
         Self::NoSuchWebhook,
         Self::NoSuchDelivery,
         Self::TooManyWebhooks,
@@ -149,6 +152,7 @@ impl Code {
             Self::MissingRight => "missing-right",
             Self::NoDns => "no-dns",
             Self::StoreUnavailable => "store-unavailable",
+            Self::NoSuchToken => "no-such-token",
             Self::NoSuchWebhook => "no-such-webhook",
             Self::NoSuchDelivery => "no-such-delivery",
             Self::TooManyWebhooks => "too-many-webhooks",
@@ -167,6 +171,7 @@ impl Code {
             | Self::NoSuchEnvironment
             | Self::NoSuchRevision
             | Self::NoSuchGeneration
+            | Self::NoSuchToken
             | Self::NoSuchWebhook
             | Self::NoSuchDelivery
             | Self::NoSuchPod => StatusCode::NOT_FOUND,
@@ -223,6 +228,7 @@ impl Code {
             Self::MissingRight => "The manager lacks a right in the cluster",
             Self::NoDns => "The manager writes no DNS records",
             Self::StoreUnavailable => "The store does not do what the call needs",
+            Self::NoSuchToken => "There is no such token",
             Self::NoSuchWebhook => "There is no such webhook",
             Self::NoSuchDelivery => "There is no such delivery",
             Self::TooManyWebhooks => "There are too many webhooks",

@@ -53,6 +53,9 @@ pub(super) const RULES: &[(&str, &str, Action)] = &[
     ("DELETE", "/webhooks/{id}", ManageWebhooks),
     ("GET", "/webhooks/{id}/deliveries", ManageWebhooks),
     ("POST", "/webhooks/{id}/deliveries/{delivery}:resend", ManageWebhooks),
+    ("GET", "/tokens", ListTokens),
+    ("POST", "/tokens", ManageTokens),
+    ("DELETE", "/tokens/{id}", ManageTokens),
     ("GET", "/me", WhoAmI),
     ("GET", "/version", SeeInstallation),
 ];

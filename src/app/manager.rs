@@ -181,7 +181,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         workload: options.workload,
         url: options.url,
         token,
-        access: access::access(settings, &connected.client)?,
+        access: access::access(settings, &kept, &connected.client)?,
         tls: options.access.tls.clone(),
         rights: rights.clone(),
         kept,

@@ -168,7 +168,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         let (table, changes) = (data_plane.table.clone(), data_plane.discovery.changes());
         dns::serve(name_server, options.domain.clone(), table, changes, &name_server_end);
     }
-    let access = access::access(settings, &client)?;
+    let access = access::access(settings, &kept, &client)?;
     let config = ControlPlaneConfig {
         dns: desk,
         client,

@@ -25,6 +25,7 @@ mod sample_front;
 mod store;
 mod table;
 mod text;
+mod token;
 mod up;
 mod webhook;
 
@@ -97,6 +98,9 @@ enum Command {
     Login(login::Arguments),
     /// Forget the login with a manager
     Logout,
+    /// Make, list and revoke tokens
+    #[command(subcommand)]
+    Token(token::Command),
     /// Say who the manager takes you for, and what you may do
     #[command(name = "whoami")]
     WhoAmI(login::WhoAmI),
@@ -137,6 +141,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Admin(command) => client::block_on(admin::run(&cli.globals, command)),
         Command::Login(arguments) => client::block_on(login::run(&cli.globals, arguments)),
         Command::Logout => client::block_on(login::logout(&cli.globals)),
+        Command::Token(command) => client::block_on(token::run(&cli.globals, command)),
         Command::WhoAmI(arguments) => client::block_on(login::whoami(&cli.globals, arguments)),
         Command::Completions(arguments) => completions::run(&mut Cli::command(), arguments),
         Command::SampleFront => sample_front::run(),
