@@ -117,7 +117,10 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         None => Token::load_or_create(&folder.path().join(TOKEN_FILE))?,
     };
     let authority = match &options.authority {
-        Some(authority) => Some(dns::bind(authority, &options.domain, ip_addresses(&options.publish)).await?),
+        Some(authority) => {
+            let gateway = ip_addresses(&options.publish);
+            Some(Box::pin(dns::bind(authority, &options.domain, gateway)).await?)
+        }
         None => None,
     };
     let kept = store::open(&options.store, folder.path(), Clock::system()).await?;

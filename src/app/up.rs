@@ -127,7 +127,10 @@ pub async fn build(options: UpOptions) -> Result<Up> {
     )?;
     let api = control_plane::bind(options.api, "--api").await?;
     let name_server = match &options.dns {
-        Some(listen) => Some(dns::bind(listen, &options.domain, vec![reached_by(options.http.ip())]).await?),
+        Some(listen) => {
+            let gateway = vec![reached_by(options.http.ip())];
+            Some(Box::pin(dns::bind(listen, &options.domain, gateway)).await?)
+        }
         None => None,
     };
     let cluster = open_cluster(&path, options.kube, &authority).await?;
