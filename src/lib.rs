@@ -20,6 +20,7 @@
 //! | [`identity`] | who calls the management API, and what they may do |
 //! | [`dns`] | records in zones: what should be there, what is, and the changes between them |
 //! | [`store`] | what is remembered beside the cluster, in SQLite or PostgreSQL: the audit, tokens, webhooks, use |
+//! | [`webhooks`] | what happens to environments, told to whoever subscribed |
 //! | [`api`] | the management API |
 //! | [`azure`] | Azure Resource Manager: tokens, the client, budgets, long-running operations |
 //! | [`embedded`] | the embedded cluster: a small Kubernetes API, controllers, and a node of local processes |
@@ -47,3 +48,4 @@ pub mod store;
 pub mod telemetry;
 pub mod tls;
 pub mod upstream;
+pub mod webhooks;

@@ -38,12 +38,26 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     // It serves itself by TLS.
     (
         "api",
-        &["cluster", "config", "dns", "identity", "model", "resources", "routing", "store", "telemetry", "tls"],
+        &[
+            "cluster",
+            "config",
+            "dns",
+            "identity",
+            "model",
+            "resources",
+            "routing",
+            "store",
+            "telemetry",
+            "tls",
+            "webhooks",
+        ],
         &["sqlx"],
     ),
     ("dns", &["azure", "model", "resources", "telemetry"], &["hyper", "axum", "sqlx"]),
     // All SQL but the embedded cluster's is here.
     ("store", &["model"], &["kube", "k8s_openapi", "hyper", "axum"]),
+    // It is told what was seen in plain words: who looks at the cluster is `app`'s concern.
+    ("webhooks", &["model", "store", "telemetry"], &["kube", "k8s_openapi", "axum", "sqlx"]),
     ("embedded", &["model", "resources", "telemetry", "tls"], &[]),
     // A plain client of ARM: what is done with it is told by the rooms that call it.
     ("azure", &["model", "telemetry"], &["kube", "k8s_openapi", "axum"]),
@@ -62,6 +76,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "resources",
             "routing",
             "sample_front",
+            "store",
             "telemetry",
         ],
         &["sqlx"],
@@ -86,6 +101,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "telemetry",
             "tls",
             "upstream",
+            "webhooks",
         ],
         &[],
     ),

@@ -4,8 +4,8 @@ use super::problem::{Code, Problem};
 use super::rate_limits::RateLimits;
 use super::rules::{self, Ruled};
 use super::tls::Peer;
-use super::{ApiState, Shared, verbs};
-use crate::identity::{Caller, Refused};
+use super::{ApiState, Shared, audit, verbs};
+use crate::identity::{Action, Caller, Refused};
 use crate::model::{ClassName, EnvironmentKey, Hostname, UserId, shown};
 use crate::telemetry::metrics::{self, CallerRefused};
 use axum::RequestExt as _;
@@ -89,8 +89,13 @@ pub(super) async fn guard(State(guard): State<Arc<Guard>>, mut request: Request,
         Ok(caller) => caller,
         Err(refusal) => return *refusal,
     };
-    if let Err(refusal) = allowed(&caller, &mut request).await {
-        return *refusal;
+    match allowed(&caller, &mut request).await {
+        Ok(action) => drop(request.extensions_mut().insert(action)),
+        Err(refusal) => {
+            let refused = audit::Refused::of(&refusal, caller);
+            audit::refused(&guard.state, &mut request, refused).await;
+            return *refusal;
+        }
     }
     request.extensions_mut().insert(caller);
     next.run(request).await
@@ -122,8 +127,8 @@ fn too_many(wait: Duration) -> Box<Response> {
     Box::new(response)
 }
 
-/// Whether `caller` may do what `request` asks for.
-async fn allowed(caller: &Caller, request: &mut Request) -> Result<(), Box<Response>> {
+/// What `request` asks for, if `caller` may do it.
+async fn allowed(caller: &Caller, request: &mut Request) -> Result<Action, Box<Response>> {
     let refuse = |code: Code, said: String| Err(Box::new(Problem::new(code, said).into_response()));
     let route = request.extensions().get::<MatchedPath>().map(|matched| matched.as_str().to_owned());
     let route = route.unwrap_or_default();
@@ -147,7 +152,7 @@ async fn allowed(caller: &Caller, request: &mut Request) -> Result<(), Box<Respo
         Ok(key) => key,
         Err(said) => return refuse(Code::Malformed, said),
     };
-    caller.may(action, key.as_ref()).or_else(|denied| {
+    caller.may(action, key.as_ref()).map(|()| action).or_else(|denied| {
         metrics::caller_refused(CallerRefused::Forbidden);
         refuse(Code::Forbidden, denied.to_string())
     })

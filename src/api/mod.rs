@@ -5,6 +5,7 @@
 mod access;
 mod actions;
 mod answers;
+mod audit;
 mod bulk;
 mod certificates;
 mod change;
@@ -12,6 +13,7 @@ mod class_changes;
 mod classes;
 mod cluster;
 mod cors;
+mod costs;
 mod dns;
 mod environment_view;
 mod environments;
@@ -39,18 +41,23 @@ mod revisions;
 mod routes;
 mod rules;
 mod seen;
+mod store;
 mod tls;
 mod token;
+mod tokens;
 mod usage;
 mod verbs;
 mod version;
 mod watch;
+mod webhooks;
 
 pub use actions::ExtendInput;
+pub use audit::{AuditList, AuditRecord, ChainView, Note, close_interrupted};
 pub use bulk::{BulkExtendInput, BulkInput, BulkItem, BulkOutcome, BulkResult, Selector};
 pub use certificates::{CertificateLookup, CertificateView};
 pub use class_changes::{ClassChange, ClassTouch, HostChange};
 pub use classes::{ClassList, ClassView, ParameterView};
+pub use costs::{CostList, CostView};
 pub use dns::{DnsChange, DnsCheck, DnsConfirmation, DnsPlan, DnsRefusal, DnsReport, DnsSet, DnsTrouble, DnsZonePlan};
 pub use environment_view::{ConditionView, EnvironmentList, EnvironmentView, LifeView};
 pub use events::{EventList, EventView};
@@ -70,18 +77,22 @@ pub use routes::{BackendView, RouteList, RouteProblem, RouteView, SourceView};
 pub use seen::{News, NewsKind, Seen};
 pub use tls::{Peer, TlsFiles, TlsFilesError, TlsListener};
 pub use token::{Token, TokenError};
+pub use tokens::{MintedView, TokenInput, TokenList, TokenView};
 pub use usage::AccessView;
 pub use version::VersionView;
 pub use watch::{ChangeKind, EnvironmentChange};
+pub use webhooks::{DeliveryList, DeliveryView, WebhookCreated, WebhookEvent, WebhookInput, WebhookList, WebhookView};
 
 use crate::cluster::rights::Held;
+use crate::config::Prices;
 use crate::identity::Access;
-use crate::model::Hostname;
+use crate::model::{Clock, Hostname};
 use crate::routing;
+use crate::store::Store;
 use access::Guard;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -118,6 +129,16 @@ pub struct ApiState {
     pub dns: Option<crate::dns::Desk>,
     /// The ports under which people reach the gateway: plain HTTP, HTTPS.
     pub url: (Option<u16>, Option<u16>),
+    /// What is remembered.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Clock,
+    /// Who tells webhooks, and where they may lead.
+    pub webhooks: crate::webhooks::Sender,
+    /// Counts up whenever there is something for webhooks.
+    pub outbox: tokio::sync::watch::Sender<u64>,
+    /// What things cost, where that is known.
+    pub prices: Option<Arc<Prices>>,
     /// Ends the streams (`watch`, `logs?follow`) that would otherwise hold up a shutdown.
     pub shutdown: CancellationToken,
 }
@@ -143,8 +164,19 @@ pub fn router(state: ApiState) -> Router {
         .route("/dns:verify", post(dns::verify))
         .route("/dns:confirm", post(dns::confirm))
         .route("/explain", post(explain::explain))
+        .route("/audit", get(audit::list))
+        .route("/audit/chain", get(audit::verify))
+        .route("/costs", get(costs::list))
+        .route("/webhooks", get(webhooks::list).post(webhooks::create))
+        .route("/webhooks/{id}", get(webhooks::show).put(webhooks::change).delete(webhooks::delete))
+        .route("/webhooks/{id}/deliveries", get(webhooks::deliveries))
+        .route("/webhooks/{id}/deliveries/{delivery}/@resend", post(webhooks::resend))
+        .route("/tokens", get(tokens::list).post(tokens::create))
+        .route("/tokens/{id}", delete(tokens::revoke))
         .route("/me", get(me::show))
         .route("/version", get(version::show))
+        // Inside of the guard: only what a known caller may do is begun.
+        .route_layer(from_fn_with_state(state.clone(), audit::record))
         .route_layer(from_fn_with_state(Arc::new(Guard::new(state.clone())), access::guard));
     let open = Router::new().route("/openapi.json", get(openapi::show)).route("/login", get(login::show));
     let routes = Router::new()

@@ -3,8 +3,8 @@
 mod complete;
 
 use super::{
-    actions, bulk, class_changes, classes, dns, environments, events, explain, generations, login, logs, me,
-    news_stream, pods, preview, put_environment, revisions, routes, seen, usage, version, watch,
+    actions, audit, bulk, class_changes, classes, costs, dns, environments, events, explain, generations, login, logs,
+    me, news_stream, pods, preview, put_environment, revisions, routes, seen, tokens, usage, version, watch, webhooks,
 };
 use axum::Json;
 use serde_json::Value;
@@ -58,8 +58,21 @@ use utoipa::{Modify, OpenApi};
         dns::verify,
         dns::confirm,
         explain::explain,
+        audit::list,
+        audit::verify,
+        costs::list,
+        webhooks::list,
+        webhooks::create,
+        webhooks::show,
+        webhooks::change,
+        webhooks::delete,
+        webhooks::deliveries,
+        webhooks::resend,
         login::show,
         me::show,
+        tokens::list,
+        tokens::create,
+        tokens::revoke,
         version::show,
     ),
     components(schemas(seen::News, environments::SortField, super::problem::Problem)),
@@ -69,6 +82,8 @@ use utoipa::{Modify, OpenApi};
         (name = "routing", description = "How the gateway routes"),
         (name = "dns", description = "The records that lead to the gateway"),
         (name = "people", description = "Who calls, and with what"),
+        (name = "audit", description = "What was done by whom"),
+        (name = "webhooks", description = "Who is told of what happens to environments"),
         (name = "about", description = "The installation itself"),
     ),
     security(("token" = [])),

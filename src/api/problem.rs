@@ -8,6 +8,7 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// What went wrong, for programs. The spelling on the wire is [`Code::as_str`].
@@ -69,6 +70,16 @@ pub enum Code {
     MissingRight,
     /// The manager writes no DNS records.
     NoDns,
+    /// The store does not answer, or does not take what it is to keep.
+    StoreUnavailable,
+    /// The caller has no such token.
+    NoSuchToken,
+    /// There is no such webhook.
+    NoSuchWebhook,
+    /// The webhook has no such delivery that could be sent again.
+    NoSuchDelivery,
+    /// There are as many webhooks as there may be.
+    TooManyWebhooks,
 }
 
 impl Code {
@@ -102,6 +113,11 @@ impl Code {
         Self::ClusterRefused,
         Self::MissingRight,
         Self::NoDns,
+        Self::StoreUnavailable,
+        Self::NoSuchToken,
+        Self::NoSuchWebhook,
+        Self::NoSuchDelivery,
+        Self::TooManyWebhooks,
     ];
 
     /// The code on the wire.
@@ -135,6 +151,11 @@ impl Code {
             Self::ClusterRefused => "cluster-refused",
             Self::MissingRight => "missing-right",
             Self::NoDns => "no-dns",
+            Self::StoreUnavailable => "store-unavailable",
+            Self::NoSuchToken => "no-such-token",
+            Self::NoSuchWebhook => "no-such-webhook",
+            Self::NoSuchDelivery => "no-such-delivery",
+            Self::TooManyWebhooks => "too-many-webhooks",
         }
     }
 
@@ -150,6 +171,9 @@ impl Code {
             | Self::NoSuchEnvironment
             | Self::NoSuchRevision
             | Self::NoSuchGeneration
+            | Self::NoSuchToken
+            | Self::NoSuchWebhook
+            | Self::NoSuchDelivery
             | Self::NoSuchPod => StatusCode::NOT_FOUND,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
             Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
@@ -162,8 +186,11 @@ impl Code {
             | Self::ClassInUse
             | Self::EnvironmentDeleting
             | Self::IdempotencyKeyRunning
+            | Self::TooManyWebhooks
             | Self::Conflict => StatusCode::CONFLICT,
-            Self::ClusterUnavailable | Self::IdentityUnavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::ClusterUnavailable | Self::IdentityUnavailable | Self::StoreUnavailable => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::ClusterRefused | Self::MissingRight => StatusCode::BAD_GATEWAY,
             Self::NoDns => StatusCode::NOT_FOUND,
         }
@@ -200,6 +227,11 @@ impl Code {
             Self::ClusterRefused => "The cluster refused",
             Self::MissingRight => "The manager lacks a right in the cluster",
             Self::NoDns => "The manager writes no DNS records",
+            Self::StoreUnavailable => "The store does not do what the call needs",
+            Self::NoSuchToken => "There is no such token",
+            Self::NoSuchWebhook => "There is no such webhook",
+            Self::NoSuchDelivery => "There is no such delivery",
+            Self::TooManyWebhooks => "There are too many webhooks",
         }
     }
 }
@@ -272,11 +304,17 @@ impl FieldError {
     }
 }
 
+/// The sentence of a problem, as an extension of its response.
+#[derive(Debug, Clone)]
+pub(super) struct Told(pub(super) Arc<str>);
+
 impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
         self.request_id = RequestId::current().map(|id| id.as_str().into());
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let told = Told(self.detail.as_str().into());
         let mut response = (status, Json(self)).into_response();
+        response.extensions_mut().insert(told);
         let fields = response.headers_mut();
         fields.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {

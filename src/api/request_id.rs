@@ -45,6 +45,14 @@ impl RequestId {
     }
 }
 
+/// Works for the call `id` in a task of its own, where problems are named after it as well.
+pub(super) async fn within<T>(id: Option<RequestId>, work: impl Future<Output = T>) -> T {
+    match id {
+        Some(id) => CURRENT.scope(id, work).await,
+        None => work.await,
+    }
+}
+
 /// Names the call.
 pub(super) async fn name(mut request: Request, next: Next) -> Response {
     let given = request.headers().get(FIELD).and_then(RequestId::given);

@@ -1,5 +1,6 @@
 //! The calls, on the embedded Kubernetes API.
 
+mod audit;
 mod limits;
 mod roles;
 
@@ -26,6 +27,7 @@ struct Setting {
     cluster: ApiServer,
     router: Router,
     shutdown: CancellationToken,
+    store: Store,
     _folder: tempfile::TempDir,
 }
 
@@ -39,6 +41,7 @@ async fn setting_with(access: Access) -> Setting {
     let config = ApiConfig { data_dir: folder.path().to_owned(), listen: None, allow_loopback_endpoints: true };
     let cluster = ApiServer::open(config, &authority).await.unwrap();
     let shutdown = CancellationToken::new();
+    let store = Store::open(&crate::store::StoreUrl::in_folder(folder.path())).await.unwrap();
     let state = ApiState {
         seen: Seen::start(&cluster.client(), "default", &shutdown),
         client: cluster.client(),
@@ -53,9 +56,14 @@ async fn setting_with(access: Access) -> Setting {
         hosts: vec!["api.example.com".parse().unwrap()],
         url: (Some(8080), Some(8443)),
         dns: None,
+        store: store.clone(),
+        clock: Clock::system(),
+        webhooks: crate::webhooks::Sender::new(crate::webhooks::Allowed::default()).unwrap(),
+        outbox: tokio::sync::watch::Sender::new(0),
+        prices: None,
         shutdown: shutdown.clone(),
     };
-    let setting = Setting { cluster, router: router(state), shutdown, _folder: folder };
+    let setting = Setting { cluster, router: router(state), shutdown, store, _folder: folder };
     let class: EnvironmentClass = serde_json::from_value(json!({
         "apiVersion": "doorstep.dev/v1alpha1", "kind": "EnvironmentClass", "metadata": {"name": "integration"},
         "spec": {"host": "front{user}.int.{domain}", "port": 8080,

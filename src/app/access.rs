@@ -1,5 +1,6 @@
 //! Who may call the management API, made of the options.
 
+use super::store::Kept;
 use crate::api::TlsFiles;
 use crate::identity::{Access, Settings};
 use anyhow::{Context as _, Result};
@@ -30,7 +31,7 @@ impl AccessOptions {
 }
 
 /// Who may call by `settings`.
-pub(super) fn access(settings: Settings, client: &kube::Client) -> Result<Arc<Access>> {
-    let access = Access::new(settings, |_| None, client);
+pub(super) fn access(settings: Settings, kept: &Kept, client: &kube::Client) -> Result<Arc<Access>> {
+    let access = Access::new(settings, &kept.store, client, kept.clock.clone());
     Ok(Arc::new(access.context("the issuers of the identity file cannot be used")?))
 }

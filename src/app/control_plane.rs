@@ -1,6 +1,7 @@
 //! The manager's part that `up` and `manager` share: the operator and the management API.
 
 use super::preview::Preview;
+use super::store::Kept;
 use super::zones::Lookup;
 use crate::api::{self, ApiState, Peer, Seen, TlsFiles, TlsListener, Token};
 use crate::cluster::rights::Held;
@@ -22,6 +23,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+/// How long leaving the store may take.
+const LEAVE: Duration = Duration::from_secs(5);
 
 /// What the control plane works with.
 pub(super) struct ControlPlaneConfig {
@@ -53,6 +57,8 @@ pub(super) struct ControlPlaneConfig {
     pub(super) election: Option<Election>,
     /// The rights that are missing in the cluster.
     pub(super) rights: watch::Receiver<Held>,
+    /// What is remembered.
+    pub(super) kept: Kept,
 }
 
 /// The manager at work.
@@ -60,6 +66,7 @@ pub(super) struct ControlPlane {
     shutdown: CancellationToken,
     operator: JoinHandle<()>,
     server: JoinHandle<std::io::Result<()>>,
+    kept: Kept,
 }
 
 /// Binds the management API's port; `flag` is named where it cannot be had.
@@ -78,6 +85,7 @@ pub(super) async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener>
 pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result<ControlPlane> {
     let tls = config.tls.clone();
     let shutdown = CancellationToken::new();
+    config.kept.start(&config.client, &config.namespace, &shutdown);
     let state = ApiState {
         seen: Seen::start(&config.client, &config.namespace, &shutdown),
         client: config.client.clone(),
@@ -92,6 +100,11 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result
         hosts: config.api_hosts,
         url: (config.url.http_port, config.url.https_port),
         dns: config.dns.clone(),
+        store: config.kept.store.clone(),
+        clock: config.kept.clock.clone(),
+        webhooks: config.kept.sender.clone(),
+        outbox: config.kept.outbox.clone(),
+        prices: config.kept.prices.clone(),
         shutdown: shutdown.clone(),
     };
     let pages = health::router(config.metrics, config.readiness);
@@ -117,7 +130,7 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result
         publish: config.publish,
     };
     let operator = tokio::spawn(operate(operator, config.dns, config.election, shutdown.clone()));
-    Ok(ControlPlane { operator, shutdown, server })
+    Ok(ControlPlane { operator, shutdown, server, kept: config.kept })
 }
 
 /// Runs the operator, and what keeps DNS: at once, or whenever this process leads. Nothing of it runs on between two terms.
@@ -150,6 +163,9 @@ impl ControlPlane {
                 server.context("the management API did not end cleanly")??;
             }
             Err(_) => tracing::warn!("calls of the management API were cut off at the end"),
+        }
+        if tokio::time::timeout(LEAVE, self.kept.end()).await.is_err() {
+            tracing::warn!("the store did not answer at the end");
         }
         Ok(())
     }

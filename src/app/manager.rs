@@ -3,14 +3,17 @@
 
 use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
 use super::gateway::ClusterAccess;
-use super::{AccessOptions, AuthorityOptions, DataFolder, TOKEN_FILE, access, data_plane, dns, rights, signals};
+use super::{
+    AccessOptions, AuthorityOptions, DataFolder, StoreOptions, TOKEN_FILE, access, data_plane, dns, rights, signals,
+    store,
+};
 use crate::api::Token;
 pub use crate::cluster::LeaseName;
 use crate::cluster::rights::{Role, Scope};
 use crate::cluster::{self, Election, ElectionConfig, Standing};
 use crate::discovery::{self, Discovery, DiscoveryConfig, EndpointPolicy, Namespaces};
 pub use crate::discovery::{CertificateConfig, SecretKey};
-use crate::model::Hostname;
+use crate::model::{Clock, Hostname};
 use crate::operator;
 pub use crate::operator::{PublicUrl, Publish, PublishAddress, Workload};
 use crate::routing::Table;
@@ -66,6 +69,8 @@ pub struct ManagerOptions {
     pub authority: Option<AuthorityOptions>,
     /// Whether endpoints may have loopback addresses: for a cluster whose node runs pods on this machine.
     pub allow_loopback_endpoints: bool,
+    /// What is remembered, and where.
+    pub store: StoreOptions,
 }
 
 /// A running manager.
@@ -112,9 +117,16 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         None => Token::load_or_create(&folder.path().join(TOKEN_FILE))?,
     };
     let authority = match &options.authority {
-        Some(authority) => Some(dns::bind(authority, &options.domain, ip_addresses(&options.publish)).await?),
+        Some(authority) => {
+            let gateway = ip_addresses(&options.publish);
+            Some(Box::pin(dns::bind(authority, &options.domain, gateway)).await?)
+        }
         None => None,
     };
+    let kept = store::open(&options.store, folder.path(), Clock::system()).await?;
+    if !kept.store.is_shared() {
+        tracing::info!("the store is this manager's alone; several managers share one with --store postgres://…");
+    }
     let connected = cluster::connect(&options.cluster).await?;
     let connected = connected.context("the manager needs a cluster; give one with --kubeconfig")?;
     let client = connected.client.clone();
@@ -172,9 +184,10 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         workload: options.workload,
         url: options.url,
         token,
-        access: access::access(settings, &connected.client)?,
+        access: access::access(settings, &kept, &connected.client)?,
         tls: options.access.tls.clone(),
         rights: rights.clone(),
+        kept,
         api_hosts: options.api_hosts,
         metrics,
         readiness: rights::told(readiness, move || {

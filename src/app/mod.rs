@@ -5,9 +5,12 @@ mod control_plane;
 mod data_plane;
 mod dns;
 mod folder;
+mod follow;
+mod measure;
 mod preview;
 mod rights;
 mod signals;
+mod store;
 mod zones;
 
 pub mod gateway;
@@ -18,6 +21,7 @@ pub mod up;
 pub use access::AccessOptions;
 pub use dns::AuthorityOptions;
 pub use folder::DataFolder;
+pub use store::StoreOptions;
 
 use anyhow::{Context, Result};
 use std::path::Path;

@@ -2,7 +2,9 @@
 
 use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
 use super::data_plane::{self, DataPlane};
-use super::{AccessOptions, AuthorityOptions, DataFolder, TOKEN_FILE, access, dns, rights, signals};
+use super::{
+    AccessOptions, AuthorityOptions, DataFolder, StoreOptions, TOKEN_FILE, access, dns, rights, signals, store,
+};
 use crate::api::Token;
 use crate::discovery::{CertificateConfig, DiscoveryConfig, EndpointPolicy, Namespaces};
 use crate::embedded::api::{ApiConfig, ApiServer};
@@ -53,6 +55,8 @@ pub struct UpOptions {
     pub access: AccessOptions,
     /// Where the access log goes; the file `access.log` of the data folder when not given.
     pub access_log: Option<Sink>,
+    /// What is remembered, and where.
+    pub store: StoreOptions,
     /// What time it is for the life of environments.
     pub clock: Clock,
     /// The program of which pods' processes are children; this one, if it is not given.
@@ -111,6 +115,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         crate::config::read_routes(&text, &routes.display().to_string())?;
     }
 
+    let kept = store::open(&options.store, &path, options.clock.clone()).await?;
     let settings = options.access.settings()?;
     let authority = Arc::new(Authority::load_or_create(&path)?);
     let log = options.access_log.unwrap_or_else(|| Sink::File(path.join("access.log")));
@@ -122,7 +127,10 @@ pub async fn build(options: UpOptions) -> Result<Up> {
     )?;
     let api = control_plane::bind(options.api, "--api").await?;
     let name_server = match &options.dns {
-        Some(listen) => Some(dns::bind(listen, &options.domain, vec![reached_by(options.http.ip())]).await?),
+        Some(listen) => {
+            let gateway = vec![reached_by(options.http.ip())];
+            Some(Box::pin(dns::bind(listen, &options.domain, gateway)).await?)
+        }
         None => None,
     };
     let cluster = open_cluster(&path, options.kube, &authority).await?;
@@ -163,7 +171,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         let (table, changes) = (data_plane.table.clone(), data_plane.discovery.changes());
         dns::serve(name_server, options.domain.clone(), table, changes, &name_server_end);
     }
-    let access = access::access(settings, &client)?;
+    let access = access::access(settings, &kept, &client)?;
     let config = ControlPlaneConfig {
         dns: desk,
         client,
@@ -182,6 +190,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         readiness: data_plane.readiness(),
         election: None,
         rights: rights::all(),
+        kept,
         token: Token::load_or_create(&path.join(TOKEN_FILE))?,
         access,
         tls: options.access.tls.clone(),

@@ -87,6 +87,11 @@ impl Client {
         self.read(self.request(Method::POST, path)).await
     }
 
+    /// A POST without a body, whose answer has none.
+    pub(super) async fn post_empty(&self, path: &str) -> Result<Response, Failure> {
+        self.send(self.request(Method::POST, path)).await
+    }
+
     pub(super) async fn delete(&self, path: &str) -> Result<Response, Failure> {
         self.send(self.request(Method::DELETE, path)).await
     }

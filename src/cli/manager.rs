@@ -3,6 +3,7 @@
 use super::access::AccessArguments;
 use super::exit::Failure;
 use super::globals::Globals;
+use super::store::KeepArguments;
 use crate::app::AuthorityOptions;
 use crate::app::gateway::ClusterAccess;
 use crate::app::manager::{
@@ -81,6 +82,8 @@ pub(super) struct Arguments {
     /// Let endpoints have loopback addresses, for a cluster whose pods run on this machine
     #[arg(long)]
     allow_loopback_endpoints: bool,
+    #[command(flatten)]
+    keep: KeepArguments,
 }
 
 pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
@@ -110,6 +113,7 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         dns: arguments.dns.clone(),
         authority: arguments.dns_authority.map(|listen| AuthorityOptions { listen, peers: arguments.dns_peer.clone() }),
         allow_loopback_endpoints: arguments.allow_loopback_endpoints,
+        store: arguments.keep.options()?,
     };
     Ok(crate::app::manager::run(options, greet)?)
 }

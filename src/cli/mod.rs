@@ -1,9 +1,12 @@
 //! The commands, one file each. They read arguments, call the management API or [`crate::app`], and print.
 
 mod access;
+mod admin;
+mod audit;
 mod classes;
 mod client;
 mod completions;
+mod costs;
 mod dns;
 mod env;
 mod exit;
@@ -19,9 +22,12 @@ mod preview;
 mod progress;
 mod routes;
 mod sample_front;
+mod store;
 mod table;
 mod text;
+mod token;
 mod up;
+mod webhook;
 
 pub use exit::{Exit, Failure};
 pub use globals::default_data_folder;
@@ -78,10 +84,23 @@ enum Command {
     Dns(dns::Command),
     /// List the classes, or show one
     Classes(classes::Arguments),
+    /// List what was done by whom; export and verify it
+    Audit(audit::Arguments),
+    /// Reckon what environments used and what it costs
+    Costs(costs::Arguments),
+    /// Have others told of what happens to environments
+    #[command(subcommand)]
+    Webhook(webhook::Command),
+    /// Back up, restore and check the store, without its manager
+    #[command(subcommand)]
+    Admin(admin::Command),
     /// Log in with a manager that knows issuers; the login serves all commands
     Login(login::Arguments),
     /// Forget the login with a manager
     Logout,
+    /// Make, list and revoke tokens
+    #[command(subcommand)]
+    Token(token::Command),
     /// Say who the manager takes you for, and what you may do
     #[command(name = "whoami")]
     WhoAmI(login::WhoAmI),
@@ -116,8 +135,13 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Preview(arguments) => client::block_on(preview::run(&cli.globals, arguments)),
         Command::Migrate(command) => migrate::run(command),
         Command::Classes(arguments) => client::block_on(classes::run(&cli.globals, arguments)),
+        Command::Audit(arguments) => client::block_on(audit::run(&cli.globals, arguments)),
+        Command::Costs(arguments) => client::block_on(costs::run(&cli.globals, arguments)),
+        Command::Webhook(command) => client::block_on(webhook::run(&cli.globals, command)),
+        Command::Admin(command) => client::block_on(admin::run(&cli.globals, command)),
         Command::Login(arguments) => client::block_on(login::run(&cli.globals, arguments)),
         Command::Logout => client::block_on(login::logout(&cli.globals)),
+        Command::Token(command) => client::block_on(token::run(&cli.globals, command)),
         Command::WhoAmI(arguments) => client::block_on(login::whoami(&cli.globals, arguments)),
         Command::Completions(arguments) => completions::run(&mut Cli::command(), arguments),
         Command::SampleFront => sample_front::run(),

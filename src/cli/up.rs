@@ -3,6 +3,7 @@
 use super::access::AccessArguments;
 use super::exit::Failure;
 use super::globals::Globals;
+use super::store::KeepArguments;
 use crate::app::AuthorityOptions;
 use crate::app::up::{Addresses, Up, UpOptions};
 use crate::model::{Clock, Hostname};
@@ -45,10 +46,12 @@ pub(super) struct Arguments {
     /// Where the access log goes: a file, - for standard output, or off [default: access.log in the data folder]
     #[arg(long, value_name = "FILE")]
     pub(super) access_log: Option<String>,
+    #[command(flatten)]
+    keep: KeepArguments,
 }
 
 pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { http, https, api, kube, domain, routes, access, access_log, .. } = arguments.clone();
+    let Arguments { http, https, api, kube, domain, routes, access, access_log, keep, .. } = arguments.clone();
     let access_log = access_log.as_deref().map(sink);
     let options = UpOptions {
         data: globals.data()?,
@@ -60,6 +63,7 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         routes,
         access: access.options(),
         access_log,
+        store: keep.options()?,
         clock: Clock::system(),
         executable: None,
         dns: arguments.dns.map(|listen| AuthorityOptions { listen, peers: arguments.dns_peer.clone() }),

@@ -111,14 +111,14 @@ fn told<E>(event: watcher::Result<E>) -> Option<E> {
 }
 
 /// Takes an event into `now`, a list by way of `fresh`. Gives whether a list has become complete for the first time.
-fn take<K: ResourceExt, N: Ord, V>(
+fn take<K, N: Ord, V>(
     event: Event<K>,
     now: &mut BTreeMap<N, V>,
     fresh: &mut BTreeMap<N, V>,
     read: impl Fn(K) -> Option<(N, V)>,
 ) -> bool
 where
-    K: Named<N>,
+    K: ResourceExt + Named<N>,
 {
     match event {
         Event::Init => fresh.clear(),

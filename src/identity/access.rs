@@ -1,9 +1,11 @@
 //! What the management API needs to know of who calls: made of the identity file at the start.
 
 use super::{
-    Certificates, FetchError, Identity, IssuerSettings, Issuers, Kubernetes, LimitSettings, LoginSettings, Settings,
-    Source, Teams, TokenSettings,
+    Certificates, FetchError, Identity, IssuerSettings, Issuers, Kubernetes, LimitSettings, LoginSettings, OwnTokens,
+    Settings, Source, Teams, TokenSettings,
 };
+use crate::model::Clock;
+use crate::store::Store;
 use std::sync::Arc;
 
 /// Who may call, and how often.
@@ -45,22 +47,19 @@ impl Login {
 }
 
 impl Access {
-    /// Who may call by `settings`. `own` knows the tokens that are made here; `cluster` reviews its tokens.
-    pub fn new(
-        settings: Settings,
-        own: impl FnOnce(&Arc<Teams>) -> Option<Box<dyn Source>>,
-        cluster: &kube::Client,
-    ) -> Result<Self, FetchError> {
+    /// Who may call by `settings`. `store` keeps the tokens that are made here; `cluster` reviews its tokens.
+    pub fn new(settings: Settings, store: &Store, cluster: &kube::Client, clock: Clock) -> Result<Self, FetchError> {
         let Settings { issuers, kubernetes, certificates, teams, tokens, limits, origins } = settings;
         let teams = Arc::new(teams);
         let logins = issuers.iter().filter_map(Login::of).collect();
-        let mut sources: Vec<Box<dyn Source>> = own(&teams).into_iter().collect();
-        sources.push(Box::new(Issuers::new(issuers, teams.clone())?));
+        let own = OwnTokens::new(store.clone(), teams.clone(), clock.clone());
+        let issuers = Issuers::new(issuers, teams.clone(), clock.clone())?;
+        let mut sources: Vec<Box<dyn Source>> = vec![Box::new(own), Box::new(issuers)];
         // Last, as it takes every token of the form of one.
         if let Some(kubernetes) = kubernetes {
             sources.push(Box::new(Kubernetes::new(cluster.clone(), kubernetes, teams.clone())));
         }
-        let certificates = certificates.map(|rules| Certificates::new(rules, teams.clone()));
+        let certificates = certificates.map(|rules| Certificates::new(rules, teams.clone(), clock));
         Ok(Self { identity: Identity::new(sources, certificates), limits, tokens, teams, logins, origins })
     }
 }

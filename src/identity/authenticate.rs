@@ -2,7 +2,6 @@
 
 use super::{Caller, Certificates};
 use futures::future::BoxFuture;
-use jiff::Timestamp;
 use std::fmt;
 
 /// The most bytes of a bearer token. Tokens with hundreds of groups have about 8 KiB.
@@ -43,7 +42,7 @@ impl Identity {
 
     /// Who has the client certificate `der`; `None` where nobody is known by one.
     pub fn by_certificate(&self, der: &[u8]) -> Option<Result<Caller, Refused>> {
-        self.certificates.as_ref().map(|known| known.caller(der, Timestamp::now()))
+        self.certificates.as_ref().map(|known| known.caller(der))
     }
 
     /// Who presents `token`.

@@ -2,6 +2,7 @@
 
 use super::grants::{Rules, Teams};
 use super::{Caller, Refused, Through};
+use crate::model::Clock;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
@@ -15,22 +16,23 @@ const MAX_NAMES: usize = 100;
 pub struct Certificates {
     rules: Rules,
     teams: Arc<Teams>,
+    clock: Clock,
 }
 
 impl Certificates {
     /// Those to which `rules` grant something.
-    pub fn new(rules: Rules, teams: Arc<Teams>) -> Self {
-        Self { rules, teams }
+    pub fn new(rules: Rules, teams: Arc<Teams>, clock: Clock) -> Self {
+        Self { rules, teams, clock }
     }
 
-    /// Who has the certificate `der`, at the time `now`. It is asked at each call: a connection may outlive it.
-    pub fn caller(&self, der: &[u8], now: Timestamp) -> Result<Caller, Refused> {
+    /// Who has the certificate `der`. It is asked at each call: a connection may outlive it.
+    pub fn caller(&self, der: &[u8]) -> Result<Caller, Refused> {
         let unknown = |said: &str| Refused::Unknown(said.to_owned());
         let (_, certificate) =
             X509Certificate::from_der(der).map_err(|_| unknown("the client certificate cannot be read"))?;
         let end = Timestamp::from_second(certificate.validity().not_after.timestamp())
             .map_err(|_| unknown("the client certificate has no end that is a time"))?;
-        if end <= now {
+        if end <= self.clock.now() {
             return Err(Refused::Unknown(format!("the client certificate has expired at {end}")));
         }
         let claims = claims(&certificate, der);
@@ -99,29 +101,28 @@ mod tests {
         let when = vec![Condition { claim: claim.to_owned(), wanted: Wanted::OneOf(vec![value.to_owned()]) }];
         let user = Some(UserRule { claim: "cn".to_owned(), pattern: whole_pattern("([a-z0-9]+)").unwrap() });
         let grants = vec![Grant { role: Role::User, scopes: Scopes::All, team: None, when }];
-        Certificates::new(Rules { user, grants, ..Rules::default() }, Arc::default())
+        Certificates::new(Rules { user, grants, ..Rules::default() }, Arc::default(), Clock::system())
     }
 
     #[test]
     fn a_certificate_says_who_somebody_is() {
-        let now = Timestamp::now();
         let der = der(|params| params.subject_alt_names.push(SanType::URI("spiffe://a/b".try_into().unwrap())));
         for (claim, value) in [("ou", "Testers"), ("dns", "laptop.example.com"), ("uri", "spiffe://a/b")] {
-            let caller = known(claim, value).caller(&der, now).unwrap();
+            let caller = known(claim, value).caller(&der).unwrap();
             assert_eq!(caller.user.as_ref().map(ToString::to_string).as_deref(), Some("haimaz"), "{claim}");
             assert!(caller.subject.starts_with("certificate/") && caller.subject.contains("CN=haimaz"));
         }
-        assert!(matches!(known("ou", "Others").caller(&der, now), Err(Refused::NoRole(_))));
+        assert!(matches!(known("ou", "Others").caller(&der), Err(Refused::NoRole(_))));
     }
 
     #[test]
     fn one_with_two_common_names_is_of_nobody_and_one_that_ended_is_refused() {
         let two = der(|params| params.distinguished_name.push(DnType::CustomDnType(vec![2, 5, 4, 3]), "mallory"));
-        let user = known("ou", "Testers").caller(&two, Timestamp::now()).map(|caller| caller.user);
+        let user = known("ou", "Testers").caller(&two).map(|caller| caller.user);
         assert!(user.is_ok_and(|user| user.is_none()));
         let old = der(|params| params.not_after = rcgen::date_time_ymd(2020, 1, 1));
-        let said = known("ou", "Testers").caller(&old, Timestamp::now()).unwrap_err().to_string();
+        let said = known("ou", "Testers").caller(&old).unwrap_err().to_string();
         assert!(said.contains("has expired"), "{said}");
-        assert!(known("ou", "Testers").caller(b"garbage", Timestamp::now()).is_err());
+        assert!(known("ou", "Testers").caller(b"garbage").is_err());
     }
 }

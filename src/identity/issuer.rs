@@ -7,6 +7,7 @@ use super::jwt::{self, Jwt};
 use super::key_cache::KeyCache;
 use super::keys::NoKey;
 use super::{Caller, Refused, SignatureAlgorithm, Source, Through};
+use crate::model::Clock;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use reqwest::Url;
@@ -57,6 +58,7 @@ pub enum Presents {
 pub struct Issuers {
     issuers: Vec<Issuer>,
     teams: Arc<Teams>,
+    clock: Clock,
 }
 
 struct Issuer {
@@ -66,13 +68,13 @@ struct Issuer {
 
 impl Issuers {
     /// Takes tokens of these issuers. Nothing is fetched yet.
-    pub fn new(issuers: Vec<IssuerSettings>, teams: Arc<Teams>) -> Result<Self, FetchError> {
+    pub fn new(issuers: Vec<IssuerSettings>, teams: Arc<Teams>, clock: Clock) -> Result<Self, FetchError> {
         let issuers = issuers.into_iter().map(|settings| {
             let authority = settings.authority.as_deref();
             let keys = KeyCache::new(&settings.expected.issuer, settings.discovery.clone(), authority)?;
             Ok(Issuer { settings, keys })
         });
-        Ok(Self { issuers: issuers.collect::<Result<_, FetchError>>()?, teams })
+        Ok(Self { issuers: issuers.collect::<Result<_, FetchError>>()?, teams, clock })
     }
 
     #[cfg(test)]
@@ -94,7 +96,7 @@ impl Source for Issuers {
             };
             // What the token says of its issuer only chooses by whose keys it has to be signed.
             let issuer = self.issuers.iter().find(|one| jwt.issuer() == Some(&one.settings.expected.issuer))?;
-            Some(issuer.caller(&jwt, &self.teams, Timestamp::now()).await)
+            Some(issuer.caller(&jwt, &self.teams, self.clock.now()).await)
         })
     }
 }

@@ -273,9 +273,8 @@ pub fn lines(set: &RecordSet, owner: &str) -> Vec<String> {
     let wildcard = if set.name.is_wildcard() { "_wildcard." } else { "" };
     let label = kind.as_str().to_lowercase();
     lines.push(format!(
-        "_doorstep-{label}.{wildcard}{}. {} IN TXT \"heritage=doorstep,owner={owner}\"",
-        set.name.base(),
-        set.ttl
+        "_doorstep-{label}.{wildcard}{}. 300 IN TXT \"heritage=doorstep,owner={owner}\"",
+        set.name.base()
     ));
     lines
 }

@@ -18,6 +18,7 @@ mod issuer;
 
 mod login;
 mod tls;
+mod tokens;
 
 use harness::{binary, texts};
 use std::path::Path;

@@ -18,6 +18,7 @@ mod backup;
 mod faults;
 mod parts;
 mod place;
+mod program;
 
 /// Runs each of the tests named on both databases.
 macro_rules! on_both {

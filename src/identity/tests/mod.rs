@@ -6,6 +6,8 @@ mod emulator;
 
 use super::*;
 use crate::config::read_identity;
+use crate::model::Clock;
+use crate::store::{Store, StoreUrl};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use emulator::{Issuer, Mood, SigningKey};
@@ -27,7 +29,7 @@ issuers:
 "#,
         issuer.url
     );
-    Issuers::new(read_identity(&text, "identity.yaml").unwrap().issuers, Arc::default()).unwrap()
+    Issuers::new(read_identity(&text, "identity.yaml").unwrap().issuers, Arc::default(), Clock::system()).unwrap()
 }
 
 async fn said(issuers: &Issuers, token: &str) -> String {
@@ -218,4 +220,37 @@ async fn weak_keys_of_an_issuer_are_none() {
     let issuers = issuers(&issuer);
     let token = SigningKey::rsa("rsa-1").token(&issuer.claims());
     assert!(matches!(issuers.caller(&token).await, Some(Err(Refused::Undecided(_)))));
+}
+
+#[tokio::test]
+async fn a_token_that_was_made_here_counts_until_it_is_revoked_or_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&StoreUrl::in_folder(folder.path())).await.unwrap();
+    let now = jiff::Timestamp::from_second(1_800_000_000).unwrap();
+    let clock = Clock::held(now);
+    let known = OwnTokens::new(store.clone(), Arc::default(), clock.clone());
+    let wish = Wish { name: "ci".to_owned(), role: Some(Role::Viewer), scopes: None, lifetime: None };
+    let mint = async |wish: &Wish| {
+        let tokens = TokenSettings::default();
+        mint(&store, &Caller::local(), wish.clone(), tokens, &Teams::default(), clock.now()).await.unwrap()
+    };
+    let made = mint(&wish).await;
+    let caller = known.caller(&made.text).await.unwrap().unwrap();
+    assert_eq!((caller.subject.as_str(), caller.role), ("local", Role::Viewer));
+    assert_eq!(caller.through.to_string(), format!("token/{}", made.record.id));
+    assert_eq!(store.tokens().find(&made.record.id).await.unwrap().unwrap().last_used_at, Some(now));
+    assert!(known.caller("ey.x.y").await.is_none(), "not of this form");
+    let said = async |token: &str| known.caller(token).await.unwrap().unwrap_err().to_string();
+    let wrong = format!("{}x", made.text);
+    assert!(said(&wrong).await.contains("no such token") && !said(&wrong).await.contains(&wrong));
+    store.tokens().revoke(&made.record.id, now).await.unwrap();
+    assert!(said(&made.text).await.contains("was revoked"));
+    let other = mint(&wish).await;
+    clock.set(other.record.expires_at.unwrap());
+    assert!(said(&other.text).await.contains("has expired"));
+    store.close().await;
+    assert!(
+        matches!(known.caller(&other.text).await, Some(Err(Refused::Undecided(_)))),
+        "closed, and nobody is let in"
+    );
 }

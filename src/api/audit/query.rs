@@ -1,0 +1,94 @@
+//! What of the audit is asked for.
+
+use super::super::input::Query;
+use crate::store::{Filter, Order, Outcome};
+use jiff::Timestamp;
+
+/// The form of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Form {
+    /// A page, as JSON.
+    #[default]
+    Page,
+    /// All of it as CSV.
+    Csv,
+    /// All of it, a JSON object per line.
+    JsonLines,
+}
+
+impl std::str::FromStr for Form {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "json" => Ok(Self::Page),
+            "csv" => Ok(Self::Csv),
+            "jsonl" => Ok(Self::JsonLines),
+            _ => Err(()),
+        }
+    }
+}
+
+impl Form {
+    /// The form that an `Accept` field asks for.
+    pub(super) fn accepted(field: &str) -> Self {
+        let kinds = field.split(',').map(|part| part.split(';').next().unwrap_or_default().trim().to_ascii_lowercase());
+        kinds
+            .filter_map(|kind| match kind.as_str() {
+                "text/csv" => Some(Self::Csv),
+                "application/jsonl" | "application/x-ndjson" => Some(Self::JsonLines),
+                "application/json" | "*/*" => Some(Self::Page),
+                _ => None,
+            })
+            .next()
+            .unwrap_or_default()
+    }
+}
+
+struct Direction(Order);
+
+impl std::str::FromStr for Direction {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "newest" => Ok(Self(Order::Newest)),
+            "oldest" => Ok(Self(Order::Oldest)),
+            _ => Err(()),
+        }
+    }
+}
+
+/// A text of a query that may be in a record. What is empty, or has a NUL, is in none, and PostgreSQL takes no NUL.
+struct Word(String);
+
+impl std::str::FromStr for Word {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let fits = !text.is_empty() && text.len() <= 512 && !text.chars().any(char::is_control);
+        if fits { Ok(Self(text.to_owned())) } else { Err(()) }
+    }
+}
+
+/// Takes the fields of a filter out of a query.
+pub(super) fn filter(query: &mut Query) -> Filter {
+    let mut word =
+        |name| query.take::<Word>(name, "1 to 512 characters, none of them a control character").map(|word| word.0);
+    let (subject, user, class) = (word("subject"), word("user"), word("class"));
+    let (action, request, call) = (word("action"), word("request"), word("call"));
+    let time = "a time like 2026-11-25T08:00:00Z";
+    Filter {
+        subject,
+        user: user.map(|user| user.to_ascii_lowercase()),
+        class,
+        action,
+        result: query.take::<Outcome>("result", "done, refused, failed or interrupted"),
+        request,
+        call,
+        from: query.take::<Timestamp>("from", time),
+        until: query.take::<Timestamp>("until", time),
+        behind: None,
+        order: query.take::<Direction>("order", "newest or oldest").map(|direction| direction.0).unwrap_or_default(),
+    }
+}

@@ -1,0 +1,119 @@
+//! What happens to environments, into the outbox of webhooks: a watch of them, compared with what was told last.
+
+use crate::model::{Clock, EnvironmentKey};
+use crate::resources::{Environment, LifePhase};
+use crate::store::Store;
+use crate::webhooks::{Seen, Told, publish};
+use futures::StreamExt as _;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Api;
+use kube::runtime::watcher;
+use kube::runtime::watcher::Event;
+use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// How long it is until a store that does not answer is asked again.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// What following needs.
+pub(super) struct Follow {
+    pub(super) store: Store,
+    pub(super) clock: Clock,
+    pub(super) api: Api<Environment>,
+    /// Counts up whenever there is something in the outbox.
+    pub(super) news: watch::Sender<u64>,
+}
+
+impl Follow {
+    /// Follows until `end`.
+    pub(super) async fn run(self, end: CancellationToken) {
+        let _until = end.run_until_cancelled(Box::pin(self.forever())).await;
+    }
+
+    async fn forever(self) {
+        let mut told = loop {
+            match Told::load(&self.store).await {
+                Ok(told) => break told,
+                Err(error) => self.wait(&error).await,
+            }
+        };
+        let mut events = std::pin::pin!(watcher(self.api.clone(), watcher::Config::default()));
+        let mut listed = BTreeSet::new();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(Event::Init) => listed.clear(),
+                Ok(Event::InitApply(object)) => {
+                    listed.extend(key(&object));
+                    self.tell(&mut told, &object, false).await;
+                }
+                // What is not in a complete list is gone.
+                Ok(Event::InitDone) => {
+                    for key in told.keys().into_iter().filter(|key| !listed.contains(key)) {
+                        self.told(&mut told, &key, None).await;
+                    }
+                }
+                Ok(Event::Apply(object)) => self.tell(&mut told, &object, false).await,
+                Ok(Event::Delete(object)) => self.tell(&mut told, &object, true).await,
+                // The watch mends itself.
+                Err(error) => {
+                    tracing::debug!(%error, "the watch for webhooks was interrupted");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn tell(&self, told: &mut Told, object: &Environment, gone: bool) {
+        let Some(key) = key(object) else { return };
+        let seen = seen(object);
+        self.told(told, &key, (!gone).then_some(&seen)).await;
+    }
+
+    /// Tells until the store has it: an event that was seen is not lost.
+    async fn told(&self, told: &mut Told, key: &EnvironmentKey, seen: Option<&Seen>) {
+        loop {
+            match publish(&self.store, told, key, seen, self.clock.now()).await {
+                Ok(0) => return,
+                Ok(_) => return self.news.send_modify(|count| *count += 1),
+                Err(error) => self.wait(&error).await,
+            }
+        }
+    }
+
+    async fn wait(&self, error: &crate::store::StoreError) {
+        tracing::warn!(%error, "what happens to environments waits for the store");
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn key(object: &Environment) -> Option<EnvironmentKey> {
+    Some(EnvironmentKey::new(object.spec.user.parse().ok()?, object.spec.class.parse().ok()?))
+}
+
+/// What of an environment matters to those who are told.
+fn seen(object: &Environment) -> Seen {
+    let status = object.status.clone().unwrap_or_default();
+    let current = status.observed_generation == object.metadata.generation;
+    let condition = |name: &str| status.conditions.iter().find(|condition| condition.type_ == name);
+    let is = |name: &str| condition(name).is_some_and(|condition| condition.status == "True");
+    let life = status.life.clone().unwrap_or_default();
+    let class = status.rollout.as_ref().map(|rollout| (rollout.class_uid.clone(), rollout.class_generation));
+    let wish = serde_json::json!([object.spec.parameters, class]).to_string();
+    let asleep = life.phase == LifePhase::Asleep;
+    let of_ready = condition("Ready").map(|condition: &Condition| condition.message.clone()).unwrap_or_default();
+    Seen {
+        uid: object.metadata.uid.clone().unwrap_or_default(),
+        wish: Sha256::digest(wish.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect(),
+        ready: is("Ready") && current && !asleep,
+        failed: is("Stalled") && current,
+        asleep,
+        expired: life.phase == LifePhase::Expired,
+        warned_at: life.warned_at.map(|time| time.0),
+        expires_at: life.expires_at.map(|time| time.0),
+        url: status.url,
+        message: if life.message.is_empty() { of_ready } else { life.message },
+    }
+}
