@@ -195,6 +195,7 @@ async fn build_whole(options: UpOptions) -> Result<Up> {
         readiness: data_plane.readiness(),
         election: None,
         rights: rights::all(),
+        clock: options.clock,
         kept,
         token: Token::load_or_create(&path.join(TOKEN_FILE))?,
         access,
