@@ -23,6 +23,7 @@ mod explain;
 mod generations;
 mod input;
 mod json;
+mod life_bounds;
 mod login;
 mod logs;
 mod me;
@@ -35,6 +36,7 @@ mod preview;
 mod problem;
 mod put_environment;
 mod quantity;
+mod quotas;
 mod rate_limits;
 mod request_id;
 mod revisions;
@@ -71,6 +73,7 @@ pub use pods::{MetricsView, PodList, PodView};
 pub use preview::{PreviewInput, PreviewObjects, PreviewResult, Previewed, RoutePreview};
 pub use problem::{Code, FieldError, Problem};
 pub use put_environment::EnvironmentInput;
+pub use quotas::{AmountView, ClassUse, QuotaList, UserUse};
 pub use request_id::RequestId;
 pub use revisions::{ParameterChange, RevisionDiff, RevisionList, RevisionView, RollbackInput};
 pub use routes::{BackendView, RouteList, RouteProblem, RouteView, SourceView};
@@ -158,6 +161,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/events", get(news_stream::stream))
         .route("/classes", get(classes::list))
         .route("/classes/{name}", get(classes::show).put(class_changes::put).delete(class_changes::delete))
+        .route("/quotas", get(quotas::show))
         .route("/routes", get(routes::list))
         .route("/routes:preview", post(preview::preview))
         .route("/dns/plan", get(dns::plan))

@@ -200,6 +200,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         }),
         dns,
         election: Some(election),
+        clock: Clock::system(),
     };
     let scheme = options.access.scheme();
     let mut addresses = serde_json::Map::from_iter([

@@ -105,6 +105,11 @@ pub fn run(options: UpOptions, greet: impl FnOnce(&Up)) -> Result<()> {
 
 /// Builds it whole: sockets first, so that a port in use is told before anything was begun.
 pub async fn build(options: UpOptions) -> Result<Up> {
+    // On the heap: it holds every part until all of them are there.
+    Box::pin(build_whole(options)).await
+}
+
+async fn build_whole(options: UpOptions) -> Result<Up> {
     let folder = DataFolder::open(&options.data)?;
     let path = folder.path().to_owned();
     let metrics = recorder::install()?;
@@ -190,6 +195,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         readiness: data_plane.readiness(),
         election: None,
         rights: rights::all(),
+        clock: options.clock,
         kept,
         token: Token::load_or_create(&path.join(TOKEN_FILE))?,
         access,
