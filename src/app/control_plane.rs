@@ -9,7 +9,7 @@ use crate::cluster::{Election, fenced};
 use crate::discovery::Drafts;
 use crate::identity::Access;
 use crate::model::{Clock, Hostname};
-use crate::operator::{self, Happenings, Namespaces, OperatorConfig, PublicUrl, Publish, Workload};
+use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Publish, Workload};
 use crate::routing::Table;
 use crate::telemetry::health::{self, Readiness};
 use crate::tls::Certificates;
@@ -127,7 +127,6 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result
         url: config.url,
         publish: config.publish,
         clock: config.clock,
-        happenings: Happenings::default(),
     };
     let operator = tokio::spawn(operate(operator, config.election, shutdown.clone()));
     Ok(ControlPlane { operator, shutdown, server, kept: config.kept })
