@@ -7,7 +7,7 @@ use super::etag::Conditions;
 use super::input::{EnvironmentPath, Query, json_object, kind_of, no_body, refuse_unknown};
 use super::problem::{FieldError, Problem};
 use super::put_environment::{now, time};
-use super::{ApiState, Shared, answers};
+use super::{ApiState, Shared, answers, life_bounds};
 use crate::model::{EnvironmentKey, later, parse_duration, shown};
 use crate::resources::{Environment, EnvironmentSpec};
 use axum::extract::{Request, State};
@@ -68,8 +68,13 @@ pub(super) async fn act(
     verb: &Verb,
 ) -> Result<(Environment, bool), Problem> {
     let expires = match verb {
-        Verb::Extend(Extension::By(_)) => expiry(&super::environments::find(state, key).await?),
-        Verb::Restart | Verb::Sleep | Verb::Wake | Verb::Pin(_) | Verb::Extend(Extension::Until(_)) => None,
+        Verb::Extend(_) | Verb::Pin(true) => {
+            let object = super::environments::find(state, key).await?;
+            let expires = expiry(&object);
+            life_bounds::check(state, &object, verb, expires)?;
+            expires
+        }
+        Verb::Restart | Verb::Sleep | Verb::Wake | Verb::Pin(false) => None,
     };
     let edit = |spec: &mut EnvironmentSpec| {
         verb.write(spec, expires);

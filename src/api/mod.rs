@@ -22,6 +22,7 @@ mod explain;
 mod generations;
 mod input;
 mod json;
+mod life_bounds;
 mod login;
 mod logs;
 mod me;
@@ -34,6 +35,7 @@ mod preview;
 mod problem;
 mod put_environment;
 mod quantity;
+mod quotas;
 mod rate_limits;
 mod request_id;
 mod revisions;
@@ -69,6 +71,7 @@ pub use pods::{MetricsView, PodList, PodView};
 pub use preview::{PreviewInput, PreviewObjects, PreviewResult, Previewed, RoutePreview};
 pub use problem::{Code, FieldError, Problem};
 pub use put_environment::EnvironmentInput;
+pub use quotas::{AmountView, ClassUse, QuotaList, UserUse};
 pub use request_id::RequestId;
 pub use revisions::{ParameterChange, RevisionDiff, RevisionList, RevisionView, RollbackInput};
 pub use routes::{BackendView, RouteList, RouteProblem, RouteView, SourceView};
@@ -154,6 +157,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/events", get(news_stream::stream))
         .route("/classes", get(classes::list))
         .route("/classes/{name}", get(classes::show).put(class_changes::put).delete(class_changes::delete))
+        .route("/quotas", get(quotas::show))
         .route("/routes", get(routes::list))
         .route("/routes:preview", post(preview::preview))
         .route("/explain", post(explain::explain))

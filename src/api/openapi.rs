@@ -4,7 +4,8 @@ mod complete;
 
 use super::{
     actions, audit, bulk, class_changes, classes, costs, environments, events, explain, generations, login, logs, me,
-    news_stream, pods, preview, put_environment, revisions, routes, seen, tokens, usage, version, watch, webhooks,
+    news_stream, pods, preview, put_environment, quotas, revisions, routes, seen, tokens, usage, version, watch,
+    webhooks,
 };
 use axum::Json;
 use serde_json::Value;
@@ -52,6 +53,7 @@ use utoipa::{Modify, OpenApi};
         classes::show,
         class_changes::put,
         class_changes::delete,
+        quotas::show,
         routes::list,
         preview::preview,
         explain::explain,
@@ -76,6 +78,7 @@ use utoipa::{Modify, OpenApi};
     tags(
         (name = "environments", description = "One person's environments"),
         (name = "classes", description = "What environments of a class look like"),
+        (name = "quotas", description = "What environments take, and may"),
         (name = "routing", description = "How the gateway routes"),
         (name = "people", description = "Who calls, and with what"),
         (name = "audit", description = "What was done by whom"),

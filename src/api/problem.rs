@@ -50,6 +50,8 @@ pub enum Code {
     UnusableClass,
     /// Environments use the class, so it stays.
     ClassInUse,
+    /// The environment would take more than the quota of its class lets.
+    QuotaExceeded,
     /// There is no such environment.
     NoSuchEnvironment,
     /// The environment has no such revision.
@@ -101,6 +103,7 @@ impl Code {
         Self::UnknownClass,
         Self::UnusableClass,
         Self::ClassInUse,
+        Self::QuotaExceeded,
         Self::NoSuchEnvironment,
         Self::NoSuchRevision,
         Self::NoSuchGeneration,
@@ -138,6 +141,7 @@ impl Code {
             Self::UnknownClass => "unknown-class",
             Self::UnusableClass => "unusable-class",
             Self::ClassInUse => "class-in-use",
+            Self::QuotaExceeded => "quota-exceeded",
             Self::NoSuchEnvironment => "no-such-environment",
             Self::NoSuchRevision => "no-such-revision",
             Self::NoSuchGeneration => "no-such-generation",
@@ -180,6 +184,7 @@ impl Code {
             Self::Invalid | Self::IdempotencyKeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::UnusableClass
             | Self::ClassInUse
+            | Self::QuotaExceeded
             | Self::EnvironmentDeleting
             | Self::IdempotencyKeyRunning
             | Self::TooManyWebhooks
@@ -208,6 +213,7 @@ impl Code {
             Self::IdempotencyKeyReused => "The Idempotency-Key was used with another request",
             Self::IdempotencyKeyRunning => "The call with this Idempotency-Key is still running",
             Self::ClassInUse => "Environments use the class",
+            Self::QuotaExceeded => "There is no room for another environment",
             Self::NoSuchRevision => "There is no such revision",
             Self::NoSuchGeneration => "There is no such generation",
             Self::Malformed => "The request cannot be read",

@@ -5,7 +5,7 @@ use super::environment_view::EnvironmentView;
 use super::etag::Conditions;
 use super::input::{EnvironmentPath, Query, json_object, kind_of, pointer, refuse_unknown};
 use super::problem::{Code, FieldError, Problem};
-use super::{ApiState, Shared, answers, classes};
+use super::{ApiState, Shared, answers, classes, life_bounds, quotas};
 use crate::model::{EnvironmentKey, Parameters};
 use crate::resources::labels::{CLASS, USER};
 use crate::resources::{Class, Environment, EnvironmentSpec};
@@ -64,7 +64,7 @@ struct Wish {
     (status = 201, description = "it was made", body = EnvironmentView),
     (status = 202, description = "it was made or changed; Location says where its progress is told", body = EnvironmentView),
     (status = 404, description = "no such class", body = Problem, content_type = "application/problem+json"),
-    (status = 409, description = "it is being deleted, or the class is not usable", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "it is being deleted, the class is not usable, or there is no room by a quota", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn put(
     State(state): Shared,
@@ -82,11 +82,16 @@ pub(super) async fn put(
     if let Some(missing) = state.rights.borrow().blocking() {
         return Err(Problem::new(Code::MissingRight, format!("environments cannot be brought up: {missing}")));
     }
+    state.seen.complete().await?;
+    let make = |key: &EnvironmentKey| {
+        quotas::admit(&state, &class, key)?;
+        Ok(fresh(key, &wish))
+    };
     let edit = |spec: &mut EnvironmentSpec| {
         wish.write(spec);
         Ok(())
     };
-    let changed = make_or_change(&state, &key, &conditions, |key| Ok(fresh(key, &wish)), edit).await?;
+    let changed = make_or_change(&state, &key, &conditions, make, edit).await?;
     let status = if changed.before.is_none() { StatusCode::CREATED } else { StatusCode::OK };
     let view = EnvironmentView::of(&changed.object).with_address(&class, &key.user, &state);
     Ok(answers::as_preferred(&headers, status, &key, &changed.object, view))
@@ -128,6 +133,9 @@ fn checked(class: &Class, key: &EnvironmentKey, body: &Map<String, Value>, state
     let sleeping = switch(body, "sleeping", &mut errors).unwrap_or(false);
     let pinned = switch(body, "pinned", &mut errors);
     let expires_at = time(body, "expiresAt", &mut errors);
+    if pinned == Some(true) {
+        errors.extend(life_bounds::pin(class, "/pinned"));
+    }
     if errors.is_empty() {
         Ok(Wish { parameters: given, sleeping, pinned, expires_at })
     } else {

@@ -37,6 +37,7 @@ pub(super) const RULES: &[(&str, &str, Action)] = &[
     ("GET", "/classes/{name}", SeeClasses),
     ("PUT", "/classes/{name}", ChangeClasses),
     ("DELETE", "/classes/{name}", ChangeClasses),
+    ("GET", "/quotas", SeeUse),
     ("GET", "/routes", SeeRoutes),
     ("POST", "/routes:preview", Preview),
     ("POST", "/explain", SeeRoutes),

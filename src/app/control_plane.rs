@@ -8,8 +8,8 @@ use crate::cluster::rights::Held;
 use crate::cluster::{Election, fenced};
 use crate::discovery::Drafts;
 use crate::identity::Access;
-use crate::model::Hostname;
-use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Publish, Workload};
+use crate::model::{Clock, Hostname};
+use crate::operator::{self, Happenings, Namespaces, OperatorConfig, PublicUrl, Publish, Workload};
 use crate::routing::Table;
 use crate::telemetry::health::{self, Readiness};
 use crate::tls::Certificates;
@@ -54,6 +54,8 @@ pub(super) struct ControlPlaneConfig {
     pub(super) election: Option<Election>,
     /// The rights that are missing in the cluster.
     pub(super) rights: watch::Receiver<Held>,
+    /// What time it is for the life of environments.
+    pub(super) clock: Clock,
     /// What is remembered.
     pub(super) kept: Kept,
 }
@@ -124,6 +126,8 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result
         workload: config.workload,
         url: config.url,
         publish: config.publish,
+        clock: config.clock,
+        happenings: Happenings::default(),
     };
     let operator = tokio::spawn(operate(operator, config.election, shutdown.clone()));
     Ok(ControlPlane { operator, shutdown, server, kept: config.kept })

@@ -175,6 +175,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
             [vec![leader], rights::lines(&rights)].concat()
         }),
         election: Some(election),
+        clock: Clock::system(),
     };
     let control_plane = control_plane::start(config, listener)?;
     let scheme = options.access.scheme();

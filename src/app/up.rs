@@ -165,6 +165,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         readiness: data_plane.readiness(),
         election: None,
         rights: rights::all(),
+        clock: options.clock,
         kept,
         token: Token::load_or_create(&path.join(TOKEN_FILE))?,
         access,

@@ -19,6 +19,7 @@ mod node;
 pub mod output;
 mod preview;
 mod progress;
+mod quota;
 mod routes;
 mod sample_front;
 mod store;
@@ -80,6 +81,8 @@ enum Command {
     Migrate(migrate::Command),
     /// List the classes, or show one
     Classes(classes::Arguments),
+    /// Say how much environments take, and how much they may
+    Quota(quota::Arguments),
     /// List what was done by whom; export and verify it
     Audit(audit::Arguments),
     /// Reckon what environments used and what it costs
@@ -130,6 +133,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Preview(arguments) => client::block_on(preview::run(&cli.globals, arguments)),
         Command::Migrate(command) => migrate::run(command),
         Command::Classes(arguments) => client::block_on(classes::run(&cli.globals, arguments)),
+        Command::Quota(arguments) => client::block_on(quota::run(&cli.globals, arguments)),
         Command::Audit(arguments) => client::block_on(audit::run(&cli.globals, arguments)),
         Command::Costs(arguments) => client::block_on(costs::run(&cli.globals, arguments)),
         Command::Webhook(command) => client::block_on(webhook::run(&cli.globals, command)),

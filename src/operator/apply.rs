@@ -103,7 +103,9 @@ impl Reconciler {
         let differs_still = first_difference(desired, &as_value).is_some();
         self.settled.settle(key, differs_still.then(|| (desired.to_string(), version(&*after))));
         Ok(match (live, difference) {
-            (Some(live), Some(field)) if revision(&*live) == revision(&*after) && owner_uid(&*live) == Some(owner) => {
+            (Some(live), Some(field))
+                if rendering(&*live) == rendering(&*after) && owner_uid(&*live) == Some(owner) =>
+            {
                 Applied::Repaired(after, field)
             }
             (Some(_), _) => Applied::Updated(after),
@@ -121,8 +123,8 @@ fn version<K: ResourceExt>(object: &K) -> String {
     }
 }
 
-fn revision<K: ResourceExt>(object: &K) -> Option<&str> {
-    object.labels().get(labels::REVISION).map(String::as_str)
+fn rendering<K: ResourceExt>(object: &K) -> Option<&str> {
+    object.annotations().get(labels::RENDERING).map(String::as_str)
 }
 
 fn owner_uid<K: ResourceExt>(object: &K) -> Option<&str> {

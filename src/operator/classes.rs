@@ -2,8 +2,9 @@
 
 use super::plan::Refusal;
 use super::reconcile::Reconciler;
+use super::rollout::{ClassVersion, condition};
 use crate::model::{HostPattern, Hostname, did_you_mean, shown};
-use crate::resources::{Class, ConditionType, EnvironmentClass, EnvironmentClassStatus, set_condition};
+use crate::resources::{Class, ConditionType, EnvironmentClass, EnvironmentClassStatus, RolloutStatus, set_condition};
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Resource, ResourceExt};
 use std::collections::BTreeMap;
@@ -50,6 +51,17 @@ impl ClassBook {
                 Err(Refusal { reason: "ClassNotFound", message: format!("there is no class {}{hint}", shown(name)) })
             }
         }
+    }
+
+    /// The class `name` as it is now, whatever is to be thought of it.
+    pub fn version(&self, name: &str) -> Option<ClassVersion> {
+        let (wire, _) = self.verdicts.get(name)?;
+        Some(ClassVersion { uid: wire.uid()?, generation: wire.metadata.generation? })
+    }
+
+    /// All classes as they stand in the cluster.
+    pub fn wires(&self) -> impl Iterator<Item = &Arc<EnvironmentClass>> {
+        self.verdicts.values().map(|(wire, _)| wire)
     }
 
     /// Whether environments of `class` may render otherwise by this book than by `before`.
@@ -108,10 +120,15 @@ pub async fn keep(reconciler: Arc<Reconciler>, shutdown: CancellationToken) {
             () = shutdown.cancelled() => return,
             changed = book.changed() => if changed.is_err() { return },
             () = right => {}
+            // A roll-out goes on; what many environments tell is written together.
+            () = reconciler.rollouts.changed.notified() => tokio::time::sleep(GATHER).await,
             () = tokio::time::sleep(again) => {}
         }
     }
 }
+
+/// How long what environments tell of a roll-out is gathered before it is written.
+const GATHER: Duration = Duration::from_secs(1);
 
 /// Writes the statuses that differ. Returns whether all could be written.
 async fn write_all(reconciler: &Reconciler, book: &ClassBook) -> bool {
@@ -120,18 +137,32 @@ async fn write_all(reconciler: &Reconciler, book: &ClassBook) -> bool {
     let missing = reconciler.missing_right();
     for (wire, verdict) in book.verdicts.values() {
         let refusal = verdict.as_ref().err().or(missing.as_ref());
-        let status = status(wire, refusal);
+        let name = wire.name_any();
+        let version = book.version(&name);
+        // No roll-out is told before every environment is known.
+        let rollout = match (verdict, &version) {
+            (Ok(class), Some(version)) if reconciler.is_all_listed() => {
+                reconciler.rollout_status(class, version).map(Box::new)
+            }
+            _ => wire.status.as_ref().and_then(|status| status.rollout.clone()),
+        };
+        let status = status(wire, refusal, rollout);
         if wire.metadata.deletion_timestamp.is_some() || wire.status.as_ref() == Some(&status) {
             continue;
         }
-        let patch = Patch::Merge(serde_json::json!({ "status": status }));
-        let name = wire.name_any();
+        // Not those that have expired: they are written one by one elsewhere.
+        let patch = Patch::Merge(serde_json::json!({ "status": {
+            "observedGeneration": status.observed_generation,
+            "conditions": status.conditions,
+            "rollout": status.rollout,
+        }}));
         if let Err(error) = api.patch_status(&name, &PatchParams::default(), &patch).await {
             complete = complete && is_gone(&error);
             tracing::warn!(class = name, %error, "the class's status could not be written");
             continue;
         }
-        if let Some(refusal) = refusal {
+        let was_refused = wire.status.as_ref().is_some_and(|before| before.conditions == status.conditions);
+        if let Some(refusal) = refusal.filter(|_| !was_refused) {
             reconciler.events.warn(&wire.object_ref(&()), refusal.reason, &refusal.message).await;
         }
     }
@@ -142,7 +173,11 @@ fn is_gone(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 404)
 }
 
-fn status(wire: &EnvironmentClass, refusal: Option<&Refusal>) -> EnvironmentClassStatus {
+fn status(
+    wire: &EnvironmentClass,
+    refusal: Option<&Refusal>,
+    rollout: Option<Box<RolloutStatus>>,
+) -> EnvironmentClassStatus {
     let generation = wire.metadata.generation.unwrap_or_default();
     let mut status = wire.status.clone().unwrap_or_default();
     status.observed_generation = Some(generation);
@@ -151,6 +186,15 @@ fn status(wire: &EnvironmentClass, refusal: Option<&Refusal>) -> EnvironmentClas
         None => (true, "Accepted", "environments of this class can be deployed"),
     };
     set_condition(&mut status.conditions, ConditionType::Ready, said, generation);
+    match &rollout {
+        Some(rollout) => {
+            let (complete, reason, message) = condition(rollout);
+            let said = (complete, reason, message.as_str());
+            set_condition(&mut status.conditions, ConditionType::RolledOut, said, generation);
+        }
+        None => status.conditions.retain(|condition| condition.type_ != ConditionType::RolledOut.as_str()),
+    }
+    status.rollout = rollout;
     status
 }
 
@@ -196,7 +240,7 @@ mod tests {
     #[test]
     fn a_status_is_the_same_when_nothing_changed() {
         let mut class = shipped(0, 1);
-        class.status = Some(status(&class, None));
-        assert_eq!(status(&class, None), class.status.clone().unwrap());
+        class.status = Some(status(&class, None, None));
+        assert_eq!(status(&class, None, None), class.status.clone().unwrap());
     }
 }

@@ -6,6 +6,7 @@
 use super::plan::Refusal;
 use super::pods::{PodTrouble, trouble};
 use crate::resources::labels;
+use crate::routing::EnvironmentNote;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -28,6 +29,8 @@ pub struct Sight<'a> {
     pub pods: &'a [Arc<Pod>],
     /// What the gateway would do with a request to the host.
     pub route: Route,
+    /// Why it is to sleep, if it is.
+    pub asleep: Option<&'a str>,
 }
 
 /// What the gateway would do with a request to the host of an environment.
@@ -74,6 +77,13 @@ impl Decision {
         Self { progressing: false, stalled, ..Self::on_the_way(refusal.reason, message) }
     }
 
+    /// Adds to what is said.
+    pub fn and(mut self, more: &str) -> Self {
+        self.message.push_str("; ");
+        self.message.push_str(more);
+        self
+    }
+
     /// What is said while objects of an earlier Environment of this name are still there.
     pub fn waiting_for_removal() -> Self {
         Self::on_the_way(
@@ -89,13 +99,19 @@ pub fn decide(sight: &Sight<'_>) -> Decision {
     let stalled = rollout.deadline_exceeded.then_some(Cow::Borrowed("ProgressDeadlineExceeded"));
     let decision = not_yet(sight, &rollout).unwrap_or_else(|| by_route(sight));
     match stalled {
-        Some(reason) if !decision.ready => Decision { progressing: false, stalled: Some(reason), ..decision },
+        Some(reason) if !decision.ready && sight.asleep.is_none() => {
+            Decision { progressing: false, stalled: Some(reason), ..decision }
+        }
         _ => decision,
     }
 }
 
 /// Why the rollout is not whole, if it is not.
 fn not_yet(sight: &Sight<'_>, rollout: &Rollout<'_>) -> Option<Decision> {
+    if let Some(why) = sight.asleep {
+        let progressing = !rollout.observed || rollout.pods_left > 0;
+        return Some(Decision { progressing, ..Decision::on_the_way(EnvironmentNote::ASLEEP, why.to_owned()) });
+    }
     let Some(deployment) = sight.deployment else {
         return Some(Decision::on_the_way("Creating", "the Deployment is being made".to_owned()));
     };

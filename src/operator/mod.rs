@@ -2,36 +2,44 @@
 //!
 //! [`run`] is the room's door. `watch` keeps the caches of `world` and names in `queue` what has to be looked at;
 //! `reconcile` looks at one environment: `plan` (may it exist?), `render` (what should be there?), `apply` (make it so),
-//! `decide` (what is to be said of it?), `status` (say it).
+//! `decide` (what is to be said of it?), `status` (say it). Beside these: how long it lives and when it sleeps (`life`, by
+//! what gateways tell in `uses`), whether there is room for it (`quota`), and how a changed class reaches it (`rollout`).
 
 mod apply;
 mod classes;
 mod compare;
 mod decide;
 mod events;
+mod happenings;
+mod life;
+mod look;
 mod plan;
 mod pods;
 mod publish;
 mod queue;
+mod quota;
 mod reconcile;
 mod render;
 mod report;
 mod restart;
 mod revisions;
 mod rights;
+mod rollout;
 mod shipped;
 mod status;
+mod uses;
 mod watch;
 mod workload;
 mod world;
 
+pub use happenings::Happenings;
 pub use publish::{Publish, PublishAddress};
 pub use restart::take_back_ready;
 pub use shipped::{InstallError, SHIPPED, install_shipped};
 pub use workload::Workload;
 
 use crate::cluster::rights::Held;
-use crate::model::Hostname;
+use crate::model::{Clock, Hostname};
 use crate::routing::Table;
 use reconcile::Reconciler;
 use std::sync::Arc;
@@ -63,6 +71,10 @@ pub struct OperatorConfig {
     pub url: PublicUrl,
     /// Which addresses Ingresses tell.
     pub publish: Publish,
+    /// What time it is for the life of environments.
+    pub clock: Clock,
+    /// Where it tells what happens to environments.
+    pub happenings: Happenings,
 }
 
 /// Where environments live.
@@ -100,12 +112,21 @@ impl PublicUrl {
 pub async fn run(config: OperatorConfig, shutdown: CancellationToken) {
     let publish = config.publish.clone();
     let reconciler = Arc::new(Reconciler::new(config));
+    let weak = Arc::downgrade(&reconciler);
+    reconciler.clock.on_set(move || {
+        if let Some(reconciler) = weak.upgrade() {
+            reconciler.world.environments.ids().into_iter().for_each(|id| reconciler.queue.push(id));
+        }
+    });
     let mut tasks = JoinSet::new();
     watch::start(&reconciler, &shutdown, &mut tasks);
     tasks.spawn(classes::keep(reconciler.clone(), shutdown.clone()));
     tasks.spawn(rights::keep(reconciler.clone(), shutdown.clone()));
     tasks.spawn(report::keep(reconciler.clone(), shutdown.clone()));
     tasks.spawn(publish::keep(reconciler.clone(), publish, shutdown.clone()));
+    tasks.spawn(uses::keep(reconciler.clone(), shutdown.clone()));
+    tasks.spawn(uses::tidy(reconciler.clone(), shutdown.clone()));
+    tasks.spawn(life::graves::tidy(reconciler.clone(), shutdown.clone()));
     for _ in 0..CONCURRENCY {
         tasks.spawn(reconcile::work(reconciler.clone(), shutdown.clone()));
     }

@@ -3,25 +3,25 @@
 //! Deletion needs nothing from here: every object that we write names its Environment as its owner, and the garbage
 //! collector removes it. We hold nothing outside of the cluster, so there is no finalizer to wait for.
 
-use super::apply::{Applied, Settled};
+use super::apply::Settled;
 use super::classes::ClassBook;
-use super::decide::{Decision, Route, Sight, decide};
+use super::decide::{Decision, Route};
 use super::events::Events;
-use super::plan::{Plan, Refusal, plan};
+use super::look::Look;
+use super::plan::{Refusal, plan};
 use super::queue::Queue;
-use super::render::{Rendered, render};
-use super::revisions::numbers;
+use super::render::render;
 use super::rights::MISSING_RIGHT;
+use super::rollout::{Rollouts, outcome};
 use super::status::{Figures, status};
+use super::uses::Uses;
 use super::world::{EnvironmentId, World};
-use super::{Namespaces, OperatorConfig, PublicUrl, Workload};
+use super::{Happenings, Namespaces, OperatorConfig, PublicUrl, Workload};
 use crate::cluster::rights::{Held, refused};
-use crate::model::Hostname;
+use crate::model::{Clock, HappeningKind, Hostname, between};
 use crate::resources::{Environment, labels};
 use crate::routing::{Match, RequestView, Table};
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Service;
-use kube::{Resource, ResourceExt};
+use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -62,8 +62,18 @@ pub struct Reconciler {
     pub changes: watch::Receiver<u64>,
     /// The rights that are missing.
     pub rights: watch::Receiver<Held>,
-    workload: Workload,
+    /// What time it is for the life of environments.
+    pub clock: Clock,
+    /// Who hears what happens to them.
+    pub happenings: Happenings,
+    /// What gateways tell of their use.
+    pub uses: Uses,
+    /// How changed classes roll through them.
+    pub rollouts: Rollouts,
+    pub(super) workload: Workload,
     url: PublicUrl,
+    /// The environments that are there: the end of each is told once.
+    known: Mutex<HashSet<EnvironmentId>>,
     /// How many kinds have not been listed yet.
     unlisted: watch::Sender<usize>,
     /// Errors in a row.
@@ -86,8 +96,13 @@ impl Reconciler {
             table: config.table,
             changes: config.changes,
             rights: config.rights,
+            clock: config.clock,
+            happenings: config.happenings,
+            uses: Uses::default(),
+            rollouts: Rollouts::default(),
             workload: config.workload,
             url: config.url,
+            known: Mutex::default(),
             unlisted: watch::Sender::new(super::watch::KINDS),
             failures: Mutex::default(),
         }
@@ -113,16 +128,18 @@ impl Reconciler {
     async fn look(&self, id: &EnvironmentId) {
         let result = match self.world.environments.one(id, &id.name) {
             Some(environment) if environment.metadata.deletion_timestamp.is_none() => {
+                self.known.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone());
                 self.reconcile(id, &environment).await
             }
-            Some(_) => Ok(()),
+            Some(_) => Ok(None),
             None => return self.forget(id),
         };
         let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = match result {
-            Ok(()) => {
+            Ok(next) => {
                 failures.remove(id);
-                PERIOD
+                // By the wall clock, which may be set meanwhile: so it is asked again after a while in any case.
+                next.map_or(PERIOD, |next| between(self.clock.now(), next).min(PERIOD))
             }
             Err(error) => {
                 let count = failures.entry(id.clone()).or_default();
@@ -136,85 +153,46 @@ impl Reconciler {
         self.queue.push_at(id.clone(), Instant::now() + wait);
     }
 
-    async fn reconcile(&self, id: &EnvironmentId, environment: &Environment) -> Result<(), kube::Error> {
+    /// One look. Returns when the life of the environment asks for the next one.
+    async fn reconcile(&self, id: &EnvironmentId, environment: &Environment) -> Result<Option<Timestamp>, kube::Error> {
         let classes = self.classes.borrow().clone();
-        let planned = plan(environment, &classes, &self.domain);
-        let rendered = planned.and_then(|plan| {
+        let class = classes.class(&environment.spec.class).ok();
+        let living = class.as_ref().map(|class| self.living(id, environment, class));
+        if let (Some(class), Some(living)) = (&class, &living) {
+            if let Some(why) = &living.expired {
+                return self.expire(id, environment, class, why).await.map(|()| None);
+            }
+            if living.wake {
+                match self.wake(id, environment).await {
+                    Ok(()) => return Ok(living.next),
+                    Err(error) => {
+                        tracing::warn!(environment = %id, %error, "a sleeping environment could not be woken");
+                    }
+                }
+            }
+        }
+        let version = classes.version(&environment.spec.class);
+        let look = Look { living: living.as_ref(), version: version.as_ref(), ..Look::default() };
+        let rendered = plan(environment, &classes, &self.domain).and_then(|plan| {
+            self.admit(id, environment, &plan, &classes)?;
             let rendered = render(&plan, environment, self.workload, &self.domain)?;
             Ok((plan, rendered))
         });
         match rendered {
-            Ok((plan, rendered)) => self.bring_up(id, environment, &plan, &rendered).await,
-            // Nothing is lost: what ran before goes on.
-            Err(refusal) => self.refuse(id, environment, &refusal).await,
-        }
-    }
-
-    async fn bring_up(
-        &self,
-        id: &EnvironmentId,
-        environment: &Environment,
-        plan: &Plan,
-        rendered: &Rendered,
-    ) -> Result<(), kube::Error> {
-        let owner = environment.uid().unwrap_or_default();
-        let (deployment, service) = tokio::join!(
-            self.apply::<Deployment>(id, &owner, &rendered.deployment, &self.world.deployments),
-            self.apply::<Service>(id, &owner, &rendered.service, &self.world.services),
-        );
-        let (deployment, service) = match (deployment, service) {
-            (Ok(deployment), Ok(service)) => (deployment, service),
-            (Err(error), _) | (_, Err(error)) => {
-                if let Some(refusal) = refusal_of(&error) {
-                    self.refuse(id, environment, &refusal).await?;
-                }
-                return Err(error);
+            Ok((plan, rendered)) => {
+                self.bring_up(id, environment, &Look { plan: Some(&plan), ..look }, rendered).await?;
             }
-        };
-        let (Some(current), Some(_)) = (deployment.object(), service.object()) else {
-            return self.conclude(id, environment, &Decision::waiting_for_removal(), Some(plan)).await;
-        };
-        let recorded = self.record(id, environment, plan, &rendered.revision).await?;
-        let about = environment.object_ref(&());
-        if let Some(new) = &recorded {
-            let reason = if new.number == 1 { "Created" } else { "Deployed" };
-            self.events.tell(&about, reason, &format!("revision {}: {}", new.number, new.changes)).await;
-        } else {
-            self.tell_repair(&about, "Deployment", &deployment).await;
+            // Nothing is lost: what ran before goes on.
+            Err(refusal) => self.refuse(id, environment, &look, &refusal).await?,
         }
-        if recorded.is_none_or(|new| new.number > 1) {
-            self.tell_repair(&about, "Service", &service).await;
-        }
-        let sight = Sight {
-            revision: &rendered.revision,
-            numbers: &numbers(&self.own_revisions(id, environment)),
-            replicas: rendered.replicas,
-            deployment: Some(current),
-            pods: &self.world.pods.all(id),
-            route: self.route(id, plan.host.as_str()),
-        };
-        let decision = decide(&sight);
-        self.conclude(id, environment, &decision, Some(plan)).await
+        Ok(living.and_then(|living| living.next))
     }
 
-    async fn tell_repair<K: ResourceExt>(
-        &self,
-        about: &k8s_openapi::api::core::v1::ObjectReference,
-        kind: &str,
-        applied: &Applied<K>,
-    ) {
-        let note = match applied {
-            Applied::Created(object) => format!("{kind} {} was gone and is made again", object.name_any()),
-            Applied::Repaired(object, field) => format!("{kind} {}: {field} is put right again", object.name_any()),
-            Applied::Unchanged(_) | Applied::Updated(_) | Applied::Leaving => return,
-        };
-        self.events.tell(about, "Repaired", &note).await;
-    }
-
-    async fn refuse(
+    pub(super) async fn refuse(
         &self,
         id: &EnvironmentId,
         environment: &Environment,
+        look: &Look<'_>,
         refusal: &Refusal,
     ) -> Result<(), kube::Error> {
         let answering = self.world.pods.all(id).iter().filter(|pod| super::pods::trouble(pod).is_none()).count();
@@ -224,7 +202,9 @@ impl Reconciler {
             _ => "what was deployed before goes on",
         };
         let still = (answering > 0).then_some(still);
-        self.conclude(id, environment, &Decision::refused(refusal, still), None).await
+        let decision = Decision::refused(refusal, still);
+        let rollout = look.version.map(|version| self.refused_turn(environment, version));
+        self.conclude(id, environment, &decision, &Look { plan: None, rollout, ..*look }).await
     }
 
     /// Writes the status by `decision`.
@@ -233,19 +213,22 @@ impl Reconciler {
         id: &EnvironmentId,
         environment: &Environment,
         decision: &Decision,
-        plan: Option<&Plan>,
+        look: &Look<'_>,
     ) -> Result<(), kube::Error> {
         let blocked = self.blocked(decision);
         let decision = blocked.as_ref().unwrap_or(decision);
-        let before = environment.status.as_ref();
+        let (before, plan) = (environment.status.as_ref(), look.plan);
         let ready = self.world.pods.all(id).iter().filter(|pod| super::pods::trouble(pod).is_none()).count();
+        let rollout = look.rollout.clone().map(|rollout| outcome(rollout, decision));
         let figures = Figures {
             // A host stays told while what was deployed before runs on.
             host: plan.map(|plan| plan.host.to_string()).or_else(|| before?.host.clone()),
             url: plan.map_or_else(|| before?.url.clone(), |plan| self.url.of(&plan.host)),
             revision: self.own_revisions(id, environment).last().map(|newest| newest.revision),
-            replicas: plan.map(|plan| plan.class.spec.replicas).or_else(|| before?.replicas),
+            replicas: look.replicas().or_else(|| before?.replicas),
             ready_replicas: Some(i32::try_from(ready).unwrap_or(i32::MAX)),
+            life: look.living.map(|living| living.told.clone()).or_else(|| before?.life.clone()),
+            rollout: rollout.clone().or_else(|| before?.rollout.clone()),
         };
         {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -255,12 +238,17 @@ impl Reconciler {
                 waiting.remove(id)
             };
         }
+        if let Some(living) = look.living {
+            self.tell_life(id, environment, living).await;
+        }
         let status = status(environment, decision, figures);
         match self.say(id, environment, &status).await {
             // It was deleted meanwhile; the watch will tell.
-            Err(kube::Error::Api(answer)) if answer.code == 404 => Ok(()),
-            other => other,
+            Err(kube::Error::Api(answer)) if answer.code == 404 => return Ok(()),
+            other => other?,
         }
+        self.turn_is_told(id, before.and_then(|before| before.rollout.as_ref()), rollout.as_ref(), look);
+        Ok(())
     }
 
     /// Whether the table leads from the host that the status tells to a ready endpoint of this environment.
@@ -270,7 +258,7 @@ impl Reconciler {
     }
 
     /// What the gateway would do now with a request to `host`, which the environment says is its own.
-    fn route(&self, id: &EnvironmentId, host: &str) -> Route {
+    pub(super) fn route(&self, id: &EnvironmentId, host: &str) -> Route {
         let table = self.table.load();
         let (method, headers) = (http::Method::GET, http::HeaderMap::new());
         let request = RequestView::new(host, "/", &method, &headers);
@@ -292,6 +280,14 @@ impl Reconciler {
     }
 
     fn forget(&self, id: &EnvironmentId) {
+        if self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(id) {
+            let said = "the environment is gone with all that belonged to it";
+            self.happenings.tell(id, HappeningKind::Deleted, self.clock.second(), said, None);
+            self.wake_refused();
+        }
+        self.uses.forget(id);
+        self.rollouts.settle(id);
+        self.rollouts.changed.notify_one();
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
         self.failures.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
         self.settled.forget(id);
@@ -299,7 +295,7 @@ impl Reconciler {
 }
 
 /// What the API server refuses for good is for the administrator to see; what may pass at the next try is not.
-fn refusal_of(error: &kube::Error) -> Option<Refusal> {
+pub(super) fn refusal_of(error: &kube::Error) -> Option<Refusal> {
     let kube::Error::Api(answer) = error else { return None };
     if let Some(message) = refused(&answer.message).filter(|_| answer.code == 403) {
         return Some(Refusal { reason: MISSING_RIGHT, message });

@@ -38,7 +38,9 @@ pub fn render(
     fill(&mut template, &values, &mut Vec::new()).map_err(invalid)?;
     let target_port = container::complete(&mut template, plan, workload, &values).map_err(invalid)?;
     let revision = hash(&template);
-    let template = label_template(template, plan, &revision);
+    // Not part of the revision: to make pods anew is no other revision of the environment.
+    let restarted = environment.spec.restarted_at.as_ref().map(|time| time.0.to_string());
+    let template = label_template(template, plan, &revision, restarted);
 
     let owner = environment.controller_owner_ref(&());
     let identity = json!({ labels::USER: plan.key.user.as_str(), labels::CLASS: plan.key.class.as_str() });
@@ -84,7 +86,35 @@ pub fn render(
     {
         metadata.insert("annotations".to_owned(), json!({ labels::WAIT: format!("{wait}s") }));
     }
-    Ok(Rendered { deployment, service, revision, replicas: plan.class.spec.replicas })
+    let mut rendered = Rendered { deployment, service, revision, replicas: plan.class.spec.replicas };
+    rendered.seal();
+    Ok(rendered)
+}
+
+impl Rendered {
+    /// The same environment with no pods: everything of it is kept.
+    pub fn put_to_sleep(&mut self) {
+        self.replicas = 0;
+        if let Some(replicas) = self.deployment.pointer_mut("/spec/replicas") {
+            *replicas = json!(0);
+        }
+        self.seal();
+    }
+
+    /// Marks both with a hash of all that is rendered of them: one that differs and carries the same mark was changed by
+    /// somebody else.
+    fn seal(&mut self) {
+        for object in [&mut self.deployment, &mut self.service] {
+            let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) else { continue };
+            let mut annotations = into_object(metadata.remove("annotations").unwrap_or_default());
+            annotations.remove(labels::RENDERING);
+            let rendering = hash(&json!([&annotations, object.get("spec")]));
+            annotations.insert(labels::RENDERING.to_owned(), json!(rendering));
+            if let Some(metadata) = object.get_mut("metadata").and_then(Value::as_object_mut) {
+                metadata.insert("annotations".to_owned(), Value::Object(annotations));
+            }
+        }
+    }
 }
 
 /// What the placeholders stand for.
@@ -164,8 +194,8 @@ fn is_expanded(path: &[String]) -> bool {
     )
 }
 
-/// The labels by which everything finds the pods. Unlike the rest of the template, these are not the class's to choose.
-fn label_template(template: Value, plan: &Plan, revision: &str) -> Value {
+/// The labels by which everything finds the pods, and when they were asked to be made anew. Unlike the rest of the template, these are not the class's to choose.
+fn label_template(template: Value, plan: &Plan, revision: &str, restarted: Option<String>) -> Value {
     let mut template = into_object(template);
     let mut metadata = into_object(template.remove("metadata").unwrap_or_default());
     let mut labels = into_object(metadata.remove("labels").unwrap_or_default());
@@ -177,6 +207,11 @@ fn label_template(template: Value, plan: &Plan, revision: &str) -> Value {
     ];
     labels.extend(ours.map(|(name, value)| (name.to_owned(), json!(value))));
     metadata.insert("labels".to_owned(), Value::Object(labels));
+    if let Some(restarted) = restarted {
+        let mut annotations = into_object(metadata.remove("annotations").unwrap_or_default());
+        annotations.insert(labels::RESTARTED_AT.to_owned(), json!(restarted));
+        metadata.insert("annotations".to_owned(), Value::Object(annotations));
+    }
     template.insert("metadata".to_owned(), Value::Object(metadata));
     Value::Object(template)
 }

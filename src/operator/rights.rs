@@ -1,6 +1,7 @@
 //! A right that is missing is told on the objects that it keeps from coming up.
 
 use super::decide::Decision;
+use super::look::Look;
 use super::plan::Refusal;
 use super::reconcile::Reconciler;
 use crate::resources::Environment;
@@ -48,7 +49,7 @@ async fn tell_all(reconciler: &Reconciler) {
         if is_ready(&environment) {
             continue;
         }
-        if let Err(error) = reconciler.conclude(&id, &environment, &decision, None).await {
+        if let Err(error) = reconciler.conclude(&id, &environment, &decision, &Look::default()).await {
             tracing::debug!(environment = %id, %error, "a missing right could not be told");
         }
     }

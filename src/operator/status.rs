@@ -3,11 +3,15 @@
 use super::decide::Decision;
 use super::reconcile::Reconciler;
 use super::world::EnvironmentId;
-use crate::resources::{ConditionType, Environment, EnvironmentStatus, set_condition};
+use crate::model::HappeningKind;
+use crate::resources::{
+    ConditionType, Environment, EnvironmentLife, EnvironmentRollout, EnvironmentStatus, set_condition,
+};
+use crate::routing::EnvironmentNote;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
 use kube::api::{Api, Patch, PatchParams};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// What the status holds beside the conditions.
@@ -23,6 +27,10 @@ pub struct Figures {
     pub replicas: Option<i32>,
     /// Pods that are ready.
     pub ready_replicas: Option<i32>,
+    /// How it lives.
+    pub life: Option<EnvironmentLife>,
+    /// By which generation of its class it runs.
+    pub rollout: Option<EnvironmentRollout>,
 }
 
 /// The status by `decision`, made from the one before it.
@@ -47,8 +55,8 @@ pub fn status(environment: &Environment, decision: &Decision, figures: Figures) 
         revision: figures.revision,
         replicas: figures.replicas,
         ready_replicas: figures.ready_replicas,
-        life: environment.status.as_ref().and_then(|status| status.life.clone()),
-        rollout: environment.status.as_ref().and_then(|status| status.rollout.clone()),
+        life: figures.life,
+        rollout: figures.rollout,
     }
 }
 
@@ -65,6 +73,7 @@ impl Reconciler {
             return Ok(());
         }
         // Every field is named: in a merge patch, one that is left out would stay as it was.
+        let earlier = |part: fn(&EnvironmentStatus) -> Value| before.map_or(Value::Null, part);
         let patch = json!({ "status": {
             "observedGeneration": status.observed_generation,
             "conditions": status.conditions,
@@ -73,6 +82,8 @@ impl Reconciler {
             "revision": status.revision,
             "replicas": status.replicas,
             "readyReplicas": status.ready_replicas,
+            "life": replacing(&earlier(|status| json!(status.life)), json!(status.life)),
+            "rollout": replacing(&earlier(|status| json!(status.rollout)), json!(status.rollout)),
         }});
         let api: Api<Environment> = Api::namespaced(self.client.clone(), &id.namespace);
         let after = api.patch_status(&id.name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
@@ -80,19 +91,36 @@ impl Reconciler {
         let was = before.and_then(|status| ready(&status.conditions));
         let is = ready(&status.conditions);
         if let Some(is) = is.filter(|is| was.is_none_or(|was| was.reason != is.reason)) {
-            self.tell(environment, is).await;
+            self.tell(id, environment, is).await;
         }
         Ok(())
     }
 
-    async fn tell(&self, environment: &Environment, ready: &Condition) {
+    async fn tell(&self, id: &EnvironmentId, environment: &Environment, ready: &Condition) {
         let about = environment.object_ref(&());
+        let happened = |kind| self.happenings.tell(id, kind, self.clock.second(), &ready.message, None);
         match ready.reason.as_str() {
-            _ if ready.status == "True" => self.events.tell(&about, "Ready", &ready.message).await,
-            "Creating" | "Starting" | "RollingOut" | "ScaledToZero" => {}
-            reason => self.events.warn(&about, reason, &ready.message).await,
+            _ if ready.status == "True" => {
+                happened(HappeningKind::Ready);
+                self.events.tell(&about, "Ready", &ready.message).await;
+            }
+            "Creating" | "Starting" | "RollingOut" | "ScaledToZero" | EnvironmentNote::ASLEEP => {}
+            reason => {
+                happened(HappeningKind::Failed);
+                self.events.warn(&about, reason, &ready.message).await;
+            }
         }
     }
+}
+
+/// `after` as a merge patch on `before`: a field that only `before` has is taken away.
+fn replacing(before: &Value, mut after: Value) -> Value {
+    if let (Value::Object(before), Value::Object(after)) = (before, &mut after) {
+        for name in before.keys().filter(|name| !after.contains_key(*name)).cloned().collect::<Vec<_>>() {
+            after.insert(name, Value::Null);
+        }
+    }
+    after
 }
 
 fn ready(conditions: &[Condition]) -> Option<&Condition> {

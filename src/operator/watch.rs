@@ -179,7 +179,7 @@ async fn table(reconciler: Arc<Reconciler>, shutdown: CancellationToken) {
 }
 
 /// Hands every event to `take` until `shutdown`. Errors are logged; the watcher itself waits and begins anew.
-async fn follow<K>(
+pub(super) async fn follow<K>(
     stream: impl Stream<Item = watcher::Result<Event<K>>>,
     shutdown: &CancellationToken,
     mut take: impl FnMut(Event<K>),

@@ -153,6 +153,12 @@ impl<K: ResourceExt> Index<K> {
         known.objects.get(id).map(|found| found.values().cloned().collect()).unwrap_or_default()
     }
 
+    /// Looks at every object with its environment. `look` must ask nothing of this index.
+    pub fn each(&self, mut look: impl FnMut(&EnvironmentId, &Arc<K>)) {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        known.objects.iter().for_each(|(id, found)| found.values().for_each(|object| look(id, object)));
+    }
+
     /// The environments that have an object.
     pub fn ids(&self) -> Vec<EnvironmentId> {
         self.known.read().unwrap_or_else(PoisonError::into_inner).objects.keys().cloned().collect()

@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url"),
     printcolumn(name = "Life", type_ = "string", json_path = ".status.life.phase"),
-    printcolumn(name = "Expires", type_ = "date", json_path = ".status.life.expiresAt", priority = 1),
+    printcolumn(name = "Expires", type_ = "string", json_path = ".status.life.expiresAt", priority = 1),
     printcolumn(name = "Revision", type_ = "integer", json_path = ".status.revision", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp")
 )]

@@ -6,7 +6,7 @@ pub const USER: &str = "doorstep.dev/user";
 pub const CLASS: &str = "doorstep.dev/class";
 /// Label: hash of a revision's content, on `ControllerRevision` objects and on pods.
 pub const REVISION: &str = "doorstep.dev/revision";
-/// Annotation of a Deployment: hash of all that was rendered of it.
+/// Annotation of a Deployment and a Service: hash of all that was rendered of it.
 pub const RENDERING: &str = "doorstep.dev/rendering";
 /// Annotation of a pod template: when its pods were asked to be made anew.
 pub const RESTARTED_AT: &str = "doorstep.dev/restarted-at";

@@ -142,6 +142,8 @@ impl Snapshot {
         let key = winner.and_then(|rule| rule.environment.clone()).or_else(|| self.personal(request.host));
         let note = key.as_ref().and_then(|key| self.environment(key));
         let (winning, losers) = self.asked(request, winner);
+        let expired = key.as_ref().and_then(|key| self.expired(key));
+        let expired = expired.map(|note| format!("Expired: at {}: {}", note.at, note.message));
         Explanation {
             host: request.host.to_owned(),
             path: request.path.to_owned(),
@@ -152,7 +154,7 @@ impl Snapshot {
             outcome: winner.and_then(|rule| outcome(rule, request)),
             backends: winner.map(|rule| backends(rule)).unwrap_or_default(),
             environment: key.as_ref().map(ToString::to_string),
-            environment_state: note.map(|note| format!("{}: {}", note.reason, note.message)),
+            environment_state: expired.or_else(|| note.map(|note| format!("{}: {}", note.reason, note.message))),
             problems: self.problems_at(request.host, winner, key.as_ref().map(|key| key.object_name()).as_deref()),
             generation: self.generation,
         }

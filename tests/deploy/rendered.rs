@@ -24,6 +24,7 @@ fn the_defaults_make_both_roles_with_what_guards_them() {
         "IngressClass/doorstep",
         "CustomResourceDefinition/environments.doorstep.dev",
         "CustomResourceDefinition/environmentclasses.doorstep.dev",
+        "CustomResourceDefinition/environmentuses.doorstep.dev",
     ] {
         find(&objects, wanted);
     }

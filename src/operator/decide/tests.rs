@@ -38,7 +38,7 @@ fn to(pods: &[&str]) -> Route {
 
 fn look(deployment: Option<&Deployment>, pods: &[Arc<Pod>], route: Route) -> Decision {
     let numbers = BTreeMap::from([("aa".to_owned(), 2), ("bb".to_owned(), 3)]);
-    decide(&Sight { revision: "bb", numbers: &numbers, replicas: 1, deployment, pods, route })
+    decide(&Sight { revision: "bb", numbers: &numbers, replicas: 1, deployment, pods, route, asleep: None })
 }
 
 #[test]
@@ -161,8 +161,30 @@ fn no_replicas_is_neither_ready_nor_on_the_way() {
     let none = deployment(0, 0, 0);
     let numbers = BTreeMap::new();
     let route = Route::Missing;
-    let decision =
-        decide(&Sight { revision: "bb", numbers: &numbers, replicas: 0, deployment: Some(&none), pods: &[], route });
+    let decision = decide(&Sight {
+        revision: "bb",
+        numbers: &numbers,
+        replicas: 0,
+        deployment: Some(&none),
+        pods: &[],
+        route,
+        asleep: None,
+    });
     assert_eq!(decision.reason, "ScaledToZero");
     assert!(!decision.ready && !decision.progressing && decision.stalled.is_none());
+}
+
+#[test]
+fn one_that_sleeps_says_why_whatever_its_pods_do() {
+    let numbers = BTreeMap::new();
+    let look = |deployment: &Deployment, pods: &[Arc<Pod>]| {
+        let (route, asleep) = (Route::Missing, Some("it was not used for 2h"));
+        let deployment = Some(deployment);
+        decide(&Sight { revision: "bb", numbers: &numbers, replicas: 0, deployment, pods, route, asleep })
+    };
+    let falling = look(&deployment(1, 1, 1), &[pod("p", "bb", &ready())]);
+    assert!(falling.progressing && !falling.ready && falling.reason == "Asleep", "{falling:?}");
+    let asleep = look(&deployment(0, 0, 0), &[]);
+    assert!(!asleep.progressing && asleep.stalled.is_none(), "{asleep:?}");
+    assert_eq!((asleep.reason.as_ref(), asleep.message.as_str()), ("Asleep", "it was not used for 2h"));
 }

@@ -164,3 +164,26 @@ fn only_a_change_of_the_pods_changes_the_revision() {
     let other = [("TAG_FRONT", "1.4.3"), ("TAG_ASSETS", "7"), ("VERSION", "3.1.0")];
     assert_ne!(first.revision, rendered(class(|_| {}), &other, Workload::Image).unwrap().revision);
 }
+
+#[test]
+fn to_make_pods_anew_or_put_them_to_sleep_is_no_other_revision() {
+    let book = ClassBook::judge(vec![Arc::new(class(|_| {}))], &domain());
+    let mut environment = environment(&GOOD);
+    let of = |environment: &Environment| {
+        let plan = plan(environment, &book, &domain()).unwrap();
+        render(&plan, environment, Workload::Image, &domain()).unwrap()
+    };
+    let mark = |it: &Rendered| it.deployment["metadata"]["annotations"][labels::RENDERING].clone();
+    let before = of(&environment);
+    let time = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time("2026-03-02T08:00:00Z".parse().unwrap());
+    environment.spec.restarted_at = Some(time);
+    let mut after = of(&environment);
+    assert_eq!(before.revision, after.revision);
+    let annotations = after.deployment.pointer("/spec/template/metadata/annotations").unwrap();
+    assert_eq!(annotations[labels::RESTARTED_AT], "2026-03-02T08:00:00Z");
+    let awake = mark(&after);
+    assert_ne!(mark(&before), awake);
+    after.put_to_sleep();
+    assert_eq!((&after.deployment["spec"]["replicas"], after.replicas), (&json!(0), 0));
+    assert_ne!(mark(&after), awake);
+}

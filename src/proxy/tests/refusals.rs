@@ -3,7 +3,7 @@
 use super::harness::*;
 use crate::model::EnvironmentKey;
 use crate::proxy::{GatewayConfig, ProxyError};
-use crate::routing::{Claims, EnvironmentNote, HostClaim, PathMatch, Protocol, Routes};
+use crate::routing::{Claims, EnvironmentNote, ExpiredNote, HostClaim, PathMatch, Protocol, Routes};
 use crate::telemetry::access_log::{AccessLog, Sink};
 use std::sync::Arc;
 
@@ -104,5 +104,37 @@ async fn a_port_in_use_names_the_flag_that_changes_it() {
         assert!(matches!(error, ProxyError::AddressInUse { .. }), "{error}");
         assert!(error.to_string().contains(flag) && error.to_string().contains(&taken.to_string()), "{error}");
     }
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn one_that_sleeps_or_has_expired_says_so_and_how_to_get_it_back() {
+    let key = |name: &str| EnvironmentKey::from_object_name(name).unwrap();
+    let mut routes = complete(routes());
+    for (name, wakes) in [("anna-integration", false), ("bob-integration", true)] {
+        let (reason, message) = (EnvironmentNote::ASLEEP.into(), "it was not used for 2h".into());
+        routes.set_environment(EnvironmentNote { key: key(name), ready: false, reason, message, wakes });
+        routes.apply(contribution(name, Claims::Personal(key(name)), Protocol::Http1));
+    }
+    let (at, message) = ("2026-03-02T10:00:00Z".into(), "it is 14d old".into());
+    let class = "integration".parse().unwrap();
+    routes.set_expired(&class, vec![ExpiredNote { key: key("carl-integration"), at, message }]);
+    let config = impatient();
+    let gateway = Gateway::with(&[], routes, config, None);
+    let asleep = ask(&gateway, "frontanna.int.test", "*/*").await;
+    assert!(asleep.starts_with("HTTP/1.1 503") && !asleep.contains("retry-after"), "{asleep}");
+    assert!(
+        asleep.contains("\"code\":\"Asleep\"") && asleep.contains("doorstep env wake integration --user anna"),
+        "{asleep}"
+    );
+    let page = ask(&gateway, "frontanna.int.test", "text/html").await;
+    assert!(page.contains("This environment is asleep") && !page.contains("http-equiv"), "{page}");
+    let waking = ask(&gateway, "frontbob.int.test", "text/html").await;
+    assert!(waking.contains("This environment is waking up") && waking.contains("http-equiv=\"refresh\""), "{waking}");
+    let expired = ask(&gateway, "frontcarl.int.test", "*/*").await;
+    assert!(expired.starts_with("HTTP/1.1 410") && expired.contains("cache-control: no-store"), "{expired}");
+    assert!(expired.contains("it is 14d old") && expired.contains("env deploy integration --user carl"), "{expired}");
+    let page = ask(&gateway, "frontcarl.int.test", "text/html").await;
+    assert!(page.contains("This environment has expired") && page.contains("2026-03-02T10:00:00Z"), "{page}");
     gateway.stop().await;
 }

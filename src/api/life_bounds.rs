@@ -1,0 +1,44 @@
+//! What a class lets its environments be: how long they are kept, and whether they are pinned. The operator holds to it in any
+//! case; here it is told to whoever asks for more.
+
+use super::ApiState;
+use super::actions::{Extension, Verb};
+use super::problem::{FieldError, Problem};
+use crate::model::later;
+use crate::resources::{Class, Environment};
+use jiff::Timestamp;
+
+/// Refuses a verb that asks for more than the class of `object` lets. A class that cannot be used lets nothing be checked.
+pub(super) fn check(
+    state: &ApiState,
+    object: &Environment,
+    verb: &Verb,
+    expires: Option<Timestamp>,
+) -> Result<(), Problem> {
+    let wire = state.seen.classes().into_iter().find(|class| class.metadata.name.as_ref() == Some(&object.spec.class));
+    let Some(class) = wire.and_then(|wire| Class::try_from(&*wire).ok()) else { return Ok(()) };
+    let now = Timestamp::now();
+    let created = object.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
+    let error = match verb {
+        Verb::Pin(true) => pin(&class, ""),
+        Verb::Extend(Extension::Until(until)) => extension(&class, created, until.0, "/until"),
+        Verb::Extend(Extension::By(more)) => {
+            extension(&class, created, later(expires.unwrap_or(now).max(now), *more), "/by")
+        }
+        Verb::Restart | Verb::Sleep | Verb::Wake | Verb::Pin(false) => None,
+    };
+    error.map_or(Ok(()), |error| Err(Problem::invalid(vec![error])))
+}
+
+/// That environments of the class cannot be pinned, if so.
+pub(super) fn pin(class: &Class, pointer: &str) -> Option<FieldError> {
+    let said = format!("the class {} lets no environment be pinned; extend it instead", class.name);
+    (!class.life.pinnable).then(|| FieldError::new(pointer, said))
+}
+
+/// That an environment of the class is not kept so long, if so.
+pub(super) fn extension(class: &Class, created: Timestamp, until: Timestamp, pointer: &str) -> Option<FieldError> {
+    let latest = class.life.latest(created).filter(|latest| until > *latest)?;
+    let said = format!("the class {} lets it be kept until {latest} and not until {until}", class.name);
+    Some(FieldError::new(pointer, said))
+}

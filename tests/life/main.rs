@@ -1,0 +1,20 @@
+//! How environments live: the whole program in this process, by a clock that the test holds. Pods are real processes, and so
+//! are requests.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "a test fails by panicking"
+)]
+
+mod expiry;
+#[path = "../support/mod.rs"]
+mod harness;
+mod quotas;
+mod rollouts;
+mod setting;
+mod sleep;
