@@ -258,7 +258,7 @@ fn read(body: &Map<String, Value>, others: &[&str]) -> Result<(Filter, bool), Pr
                 class: text::<ClassName>(fields, "class", "the name of a class", &mut errors),
                 ready: switch(fields, "/selector", "ready", &mut errors),
                 stalled: switch(fields, "/selector", "stalled", &mut errors),
-                reason: text::<String>(fields, "reason", "a word like Starting", &mut errors),
+                reason: text::<Word>(fields, "reason", "a word like Starting", &mut errors).map(|word| word.0),
                 ..Filter::default()
             };
             let all = switch(fields, "/selector", "all", &mut errors).unwrap_or(false);
@@ -275,6 +275,18 @@ fn read(body: &Map<String, Value>, others: &[&str]) -> Result<(Filter, bool), Pr
         None => errors.push(FieldError::new("/selector", "selector is missing; give one like {\"user\": \"haimaz\"}")),
     }
     if errors.is_empty() { Ok((filter, dry_run)) } else { Err(Problem::invalid(errors)) }
+}
+
+/// The reason of a status.
+struct Word(String);
+
+impl FromStr for Word {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let fits = (1..=64).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_alphabetic());
+        if fits { Ok(Self(text.to_owned())) } else { Err(()) }
+    }
 }
 
 fn text<T: FromStr>(fields: &Map<String, Value>, name: &str, wanted: &str, errors: &mut Vec<FieldError>) -> Option<T> {

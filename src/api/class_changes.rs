@@ -67,7 +67,7 @@ pub(super) async fn put(
         None => Vec::new(),
     };
     let made = before.is_none();
-    let object = if dry_run { wire } else { write(&state, &name, before, wire).await? };
+    let object = write(&state, &name, before, wire, dry_run).await?;
     let change = ClassChange { dry_run, class: ClassView::whole(&object, &state), touches };
     let status = if made && !dry_run { StatusCode::CREATED } else { StatusCode::OK };
     Ok(if dry_run { Json(change).into_response() } else { tagged(&Tag::of(&object), (status, Json(change))) })
@@ -78,8 +78,10 @@ async fn write(
     name: &ClassName,
     before: Option<EnvironmentClass>,
     wish: EnvironmentClass,
+    dry_run: bool,
 ) -> Result<EnvironmentClass, Problem> {
-    let by = PostParams { field_manager: Some(API_FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    // The cluster's own checks belong to a dry run.
+    let by = PostParams { field_manager: Some(API_FIELD_MANAGER.to_owned()), dry_run };
     let written = match before {
         None => api(state).create(&by, &wish).await,
         // With the version that was looked at: whoever wrote in between is not overwritten.
@@ -89,7 +91,9 @@ async fn write(
         }
     };
     let object = written.map_err(|error| cluster::problem(&error))?;
-    state.seen.note_class(object.clone());
+    if !dry_run {
+        state.seen.note_class(object.clone());
+    }
     Ok(object)
 }
 

@@ -125,6 +125,9 @@ fn tags(headers: &HeaderMap, field: &axum::http::HeaderName) -> Result<Option<Ta
         if rest == "*" {
             return Ok(Some(Tags::Any));
         }
+        if rest.is_empty() {
+            return Err(unreadable());
+        }
         while !rest.is_empty() {
             let weak = rest.starts_with("W/");
             let text = rest.strip_prefix("W/").unwrap_or(rest).strip_prefix('"').ok_or_else(unreadable)?;
@@ -184,7 +187,7 @@ mod tests {
 
     #[test]
     fn what_is_no_tag_is_told() {
-        for bad in ["u.3", "\"a", "\"a\" \"b\"", "W/a"] {
+        for bad in ["", "u.3", "\"a", "\"a\" \"b\"", "W/a"] {
             assert_eq!(conditions("if-match", bad).unwrap_err().status, 400, "{bad}");
         }
     }

@@ -169,6 +169,16 @@ fn headers(value: Option<&Value>, errors: &mut Vec<FieldError>) -> HeaderMap {
             continue;
         };
         refuse_unknown(fields, &at, &["name", "value"], errors);
+        let before = errors.len();
+        for part in ["name", "value"] {
+            if !fields.get(part).is_some_and(Value::is_string) {
+                let said = format!("{part} is {}; it has to be a string", fields.get(part).map_or("missing", kind_of));
+                errors.push(FieldError::new(pointer(&at, part), said));
+            }
+        }
+        if errors.len() > before {
+            continue;
+        }
         let text = |name: &str| fields.get(name).and_then(Value::as_str).unwrap_or_default();
         let name = HeaderName::from_bytes(text("name").as_bytes());
         let value = HeaderValue::from_str(text("value"));

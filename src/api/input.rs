@@ -161,7 +161,7 @@ pub(super) async fn no_body(request: Request) -> Result<(), Problem> {
     }
 }
 
-async fn limited(body: Body) -> Result<bytes::Bytes, Problem> {
+pub(super) async fn limited(body: Body) -> Result<bytes::Bytes, Problem> {
     use http_body_util::{BodyExt as _, LengthLimitError, Limited};
     let collected = tokio::time::timeout(BODY_TIME, Limited::new(body, MAX_BODY_BYTES).collect());
     let Ok(collected) = collected.await else {

@@ -20,6 +20,7 @@ mod etag;
 mod events;
 mod explain;
 mod generations;
+mod idempotency;
 mod input;
 mod json;
 mod life_bounds;
@@ -174,6 +175,8 @@ pub fn router(state: ApiState) -> Router {
         .route("/version", get(version::show))
         // Inside of the guard: only what a known caller may do is begun.
         .route_layer(from_fn_with_state(state.clone(), audit::record))
+        // What was answered before is not begun again.
+        .route_layer(from_fn_with_state(state.clone(), idempotency::once))
         .route_layer(from_fn_with_state(Arc::new(Guard::new(state.clone())), access::guard));
     let open = Router::new().route("/openapi.json", get(openapi::show)).route("/login", get(login::show));
     let routes = Router::new()

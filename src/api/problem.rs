@@ -4,7 +4,7 @@ use super::request_id::RequestId;
 use super::verbs;
 use axum::Json;
 use axum::extract::Request;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -309,8 +309,8 @@ impl FieldError {
 pub(super) struct Told(pub(super) Arc<str>);
 
 impl IntoResponse for Problem {
-    fn into_response(mut self) -> Response {
-        self.request_id = RequestId::current().map(|id| id.as_str().into());
+    fn into_response(self) -> Response {
+        let unnamed = Unnamed(self.clone());
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let told = Told(self.detail.as_str().into());
         let mut response = (status, Json(self)).into_response();
@@ -323,8 +323,23 @@ impl IntoResponse for Problem {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             fields.insert(RETRY_AFTER, HeaderValue::from_static("2"));
         }
+        response.extensions_mut().insert(unnamed);
         response
     }
+}
+
+/// A problem on its way out: the name of the call is put in where it is known, behind all that handles the call.
+#[derive(Clone)]
+struct Unnamed(Problem);
+
+/// `response`; a problem with the name of its call.
+pub(super) fn named(mut response: Response, id: &RequestId) -> Response {
+    let Some(Unnamed(problem)) = response.extensions_mut().remove::<Unnamed>() else { return response };
+    let named = Problem { request_id: Some(id.as_str().into()), ..problem };
+    let Ok(body) = serde_json::to_vec(&named) else { return response };
+    response.headers_mut().remove(CONTENT_LENGTH);
+    *response.body_mut() = body.into();
+    response
 }
 
 pub(super) async fn no_such_path(request: Request) -> Problem {

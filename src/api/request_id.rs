@@ -1,6 +1,7 @@
 //! A name for each call: the caller's own where it is sane, else one made here. It is in the response, in every problem, and
 //! in every line of the log that the call causes.
 
+use super::problem;
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
@@ -13,10 +14,6 @@ pub(super) const FIELD: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest that is taken from a caller.
 const MOST_CHARS: usize = 64;
 
-tokio::task_local! {
-    static CURRENT: RequestId;
-}
-
 /// The name of a call, as an extension of its request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestId(Arc<str>);
@@ -25,11 +22,6 @@ impl RequestId {
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-
-    /// That of the call that is being answered.
-    pub(super) fn current() -> Option<Self> {
-        CURRENT.try_with(Clone::clone).ok()
     }
 
     /// The caller's own, unless it could disturb a log or a header: 1 to 64 letters, digits, `.`, `_` and `-`.
@@ -42,14 +34,6 @@ impl RequestId {
     /// One that nobody else has: it is no secret, so chance of this kind is enough.
     fn made() -> Self {
         Self(format!("{:032x}", fastrand::u128(..)).into())
-    }
-}
-
-/// Works for the call `id` in a task of its own, where problems are named after it as well.
-pub(super) async fn within<T>(id: Option<RequestId>, work: impl Future<Output = T>) -> T {
-    match id {
-        Some(id) => CURRENT.scope(id, work).await,
-        None => work.await,
     }
 }
 
@@ -69,7 +53,7 @@ pub(super) async fn name(mut request: Request, next: Next) -> Response {
         }
         response
     };
-    let mut response = CURRENT.scope(id.clone(), answered.instrument(span)).await;
+    let mut response = problem::named(answered.instrument(span).await, &id);
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(FIELD, value);
     }

@@ -195,11 +195,15 @@ impl FromStr for Part {
 
 impl Filter {
     fn take(query: &mut Query) -> Self {
-        let mut part = |name, wanted| query.take::<Part>(name, wanted).map(|part| part.0);
+        let kind = |text: &String| (1..=32).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_alphabetic());
+        let namespace = |text: &String| {
+            let sane = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+            (1..=63).contains(&text.len()) && text.bytes().all(sane) && !text.starts_with('-') && !text.ends_with('-')
+        };
         Self {
-            host: part("host", "a part of a host name"),
-            kind: part("kind", "a kind of object, like Service, Ingress or file"),
-            namespace: part("namespace", "the name of a namespace"),
+            host: query.take::<Part>("host", "a part of a host name").map(|part| part.0),
+            kind: query.take_checked("kind", "a kind of object, like Service, Ingress or file", kind),
+            namespace: query.take_checked("namespace", "the name of a namespace", namespace),
             class: query.take("class", "the name of a class"),
         }
     }

@@ -8,7 +8,8 @@ use crate::identity::{Action, Caller, NotMinted, Role, Scope, Scopes, Wish, mint
 use crate::model::{parse_duration, shown};
 use crate::store::TokenRecord;
 use axum::extract::{Path, Request, State};
-use axum::http::StatusCode;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderName, StatusCode};
 use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -156,7 +157,7 @@ pub(super) async fn list(
 
 /// Makes a token. Its text is in the answer, and is told never again. It is never worth more than who makes it.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "people", request_body = TokenInput, responses(
-    (status = 201, description = "it was made", body = MintedView),
+    (status = 201, description = "it was made", body = MintedView, headers(("Location" = String, description = "its path"))),
     (status = 400, description = "no JSON", body = Problem, content_type = "application/problem+json"),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 403, description = "it would be worth more than the caller", body = Problem, content_type = "application/problem+json"),
@@ -169,7 +170,7 @@ pub(super) async fn create(
     State(state): Shared,
     Extension(caller): Extension<Caller>,
     request: Request,
-) -> Result<(StatusCode, Extension<Note>, Json<MintedView>), Problem> {
+) -> Result<(StatusCode, [(HeaderName, String); 1], Extension<Note>, Json<MintedView>), Problem> {
     let wish = wish(&json_object(request).await?)?;
     let (access, now) = (&state.access, state.clock.now());
     let made = mint(&state.store, &caller, wish, access.tokens, &access.teams, now).await;
@@ -181,7 +182,8 @@ pub(super) async fn create(
     })?;
     let record = TokenView::of(&made.record, now);
     let note = noted(&record);
-    Ok((StatusCode::CREATED, note, Json(MintedView { token: made.text, record })))
+    let place = [(LOCATION, format!("/api/v1/tokens/{}", record.id))];
+    Ok((StatusCode::CREATED, place, note, Json(MintedView { token: made.text, record })))
 }
 
 /// Revokes a token, at once.

@@ -154,20 +154,16 @@ impl Client {
 }
 
 /// What TLS says of the certificate of either side, if that is why there is no connection.
-fn certificate_fault(error: &reqwest::Error) -> Option<String> {
-    let mut next = std::error::Error::source(error);
-    while let Some(error) = next {
-        if let Some(fault) = error.downcast_ref::<rustls::Error>() {
-            return Some(fault.to_string());
-        }
-        // Some layers keep their cause where `source` does not lead.
-        let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        if let Some(fault) = inner.and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-            return Some(fault.to_string());
-        }
-        next = error.source();
+fn certificate_fault(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(fault) = error.downcast_ref::<rustls::Error>() {
+        return Some(fault.to_string());
     }
-    None
+    // An I/O error keeps its cause where `source` does not lead, and may hold another one.
+    let inner = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+    if let Some(fault) = inner.and_then(|inner| certificate_fault(inner)) {
+        return Some(fault);
+    }
+    error.source().and_then(certificate_fault)
 }
 
 /// The path of an environment.

@@ -73,6 +73,17 @@ impl Globals {
         Ok(Sessions::of(self.data()?))
     }
 
+    /// The user that is meant: the one that is given, or else the one who is logged in, or else the login name.
+    pub(super) fn user(&self, given: Option<&str>) -> Result<UserId, Failure> {
+        if given.is_none()
+            && let Credential::Login(sessions) = self.credential(&self.server()?)?
+            && let Some(user) = sessions.user(&self.server()?)?
+        {
+            return self::user(Some(&user));
+        }
+        self::user(given)
+    }
+
     /// What is presented to the manager at `server`: the token of the environment, or else the login with it, or else the
     /// token of the data folder. With a client certificate, no token is needed.
     pub(super) fn credential(&self, server: &str) -> Result<Credential, Failure> {
@@ -122,7 +133,7 @@ impl Globals {
     }
 }
 
-/// The user that is meant: the one that is given, or else the caller.
+/// The user that is meant: the one that is given, or else the login name.
 pub(super) fn user(given: Option<&str>) -> Result<UserId, Failure> {
     if let Some(given) = given {
         return given.parse().map_err(|error: crate::model::InvalidUserId| Failure::usage(error.to_string()));

@@ -36,7 +36,7 @@ issuers:
         issuer.url
     );
     std::fs::write(&file, text).unwrap();
-    let doorstep = Doorstep::start_in(&folder.path().join("data"), &["--identity", file.to_str().unwrap()]);
+    let doorstep = Doorstep::start_in(folder.path(), &["--identity", file.to_str().unwrap()]);
     let person = Person::of(format!("http://{}", doorstep.api));
     Setting { issuer, _doorstep: doorstep, person, _folder: folder, _runtime: runtime }
 }
@@ -89,6 +89,9 @@ fn a_person_logs_in_calls_is_renewed_and_logs_out() {
     }
     assert_eq!(issuer.renewals(), before + 1);
     assert!(person.ok(&["whoami"]).contains("Haima Z."));
+    // Nobody is named: the environment is that of who is logged in, whatever the login name of this machine is.
+    let own = person.fails(3, &["env", "show", "integration"]);
+    assert!(own.contains("haimaz has no environment of class integration"), "{own}");
     let own = person.ok(&["env", "list", "-o", "json"]);
     assert!(own.contains("items"), "{own}");
     let others = person.fails(4, &["env", "delete", "integration", "--user", "mallory", "--yes"]);

@@ -1,7 +1,7 @@
 //! Around each call that changes something: a record before it, and one after it.
 
 use super::super::problem::Told;
-use super::super::request_id::{self, RequestId};
+use super::super::request_id::RequestId;
 use super::super::tls::Peer;
 use super::super::{ApiState, Shared, store, verbs};
 use super::observe::observed;
@@ -42,7 +42,6 @@ pub(in crate::api) async fn record(State(state): Shared, mut request: Request, n
         Ok(call) => call,
         Err(error) => return store::problem(&error).into_response(),
     };
-    let id = request.extensions().get::<RequestId>().cloned();
     // A task of its own: a caller that goes away must not leave a call half done, or without its end.
     let work = async move {
         let response = AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
@@ -56,7 +55,7 @@ pub(in crate::api) async fn record(State(state): Shared, mut request: Request, n
         end(&state, call, ended).await;
         response
     };
-    let work = tokio::spawn(request_id::within(id, work).in_current_span());
+    let work = tokio::spawn(work.in_current_span());
     work.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 

@@ -1,6 +1,7 @@
 //! What of the audit is asked for.
 
 use super::super::input::Query;
+use crate::model::{ClassName, UserId};
 use crate::store::{Filter, Order, Outcome};
 use jiff::Timestamp;
 
@@ -73,14 +74,15 @@ impl std::str::FromStr for Word {
 
 /// Takes the fields of a filter out of a query.
 pub(super) fn filter(query: &mut Query) -> Filter {
+    let user = query.take::<UserId>("user", "a user id: 1 to 32 letters and digits").map(|user| user.to_string());
+    let class = query.take::<ClassName>("class", "the name of a class").map(|class| class.to_string());
     let mut word =
         |name| query.take::<Word>(name, "1 to 512 characters, none of them a control character").map(|word| word.0);
-    let (subject, user, class) = (word("subject"), word("user"), word("class"));
-    let (action, request, call) = (word("action"), word("request"), word("call"));
+    let (subject, action, request, call) = (word("subject"), word("action"), word("request"), word("call"));
     let time = "a time like 2026-11-25T08:00:00Z";
     Filter {
         subject,
-        user: user.map(|user| user.to_ascii_lowercase()),
+        user,
         class,
         action,
         result: query.take::<Outcome>("result", "done, refused, failed or interrupted"),

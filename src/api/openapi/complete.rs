@@ -27,6 +27,19 @@ pub(super) fn complete(document: &mut Value) {
         }
     }
     links(paths);
+    let stream = "/get/responses/200/content/text~1event-stream/schema";
+    if let Some(schema) = paths.get_mut("/api/v1/events").and_then(|item| item.pointer_mut(stream)) {
+        *schema = json!({
+            "type": "object",
+            "description": "one event of the stream",
+            "properties": {
+                "id": {"type": "string"},
+                "event": {"type": "string"},
+                "data": {"type": "string", "contentMediaType": "application/json"},
+                "retry": {"type": "integer"},
+            },
+        });
+    }
     components(document);
 }
 
@@ -37,9 +50,10 @@ fn complete_operation(operation: &mut Map<String, Value>, method: &str, path: &s
     let versioned = writes && is_versioned(path);
     let parameters = operation.entry("parameters").or_insert_with(|| json!([]));
     if let Some(parameters) = parameters.as_array_mut() {
-        parameters.iter_mut().for_each(narrow);
+        parameters.iter_mut().for_each(|parameter| narrow(parameter, path));
         let mut field = |name: &str, pattern: &str, said: &str| {
-            let schema = json!({"type": "string", "pattern": pattern});
+            let any = json!({"type": "string"});
+            let schema = if pattern.is_empty() { any } else { json!({"type": "string", "pattern": pattern}) };
             let known = |it: &Value| it["in"] == "header" && it["name"] == name;
             if !parameters.iter().any(known) {
                 parameters.push(
@@ -47,7 +61,11 @@ fn complete_operation(operation: &mut Map<String, Value>, method: &str, path: &s
                 );
             }
         };
-        field("X-Request-Id", REQUEST_ID, "the name of the call in problems and logs; made where it is not given");
+        field(
+            "X-Request-Id",
+            "",
+            "the name of the call in problems and logs; one is made where none, or no sane one, is given",
+        );
         if versioned {
             field("If-Match", TAGS, "only if it is still what this ETag was of, or * for anything that is there");
             field("If-None-Match", TAGS, "only if it is not what this ETag is of; * for nothing being there");
@@ -101,10 +119,11 @@ fn name(method: &str, path: &str) -> String {
 }
 
 /// Says of the names in a path what they look like.
-fn narrow(parameter: &mut Value) {
+fn narrow(parameter: &mut Value, path: &str) {
     let pattern = match (parameter["in"].as_str(), parameter["name"].as_str()) {
         (Some("path"), Some("user")) => USER,
         (Some("path"), Some("class")) => CLASS,
+        (Some("path"), Some("name")) if path.starts_with("/api/v1/classes/") => CLASS,
         _ => return,
     };
     parameter["schema"]["pattern"] = json!(pattern);
@@ -119,6 +138,11 @@ fn with_request_id(response: &mut Value) {
 fn links(paths: &mut Map<String, Value>) {
     let one = json!({"user": "$request.path.user", "class": "$request.path.class"});
     let to = |operation: &str| json!({"operationId": operation, "parameters": one});
+    let numbered = |operation: &str| {
+        let mut link = to(operation);
+        link["parameters"]["number"] = json!("$response.body#/generation");
+        link
+    };
     for status in ["200", "201", "202"] {
         if let Some(response) = paths
             .get_mut("/api/v1/environments/{user}/{class}")
@@ -131,15 +155,18 @@ fn links(paths: &mut Map<String, Value>) {
                 "Restart": to("postEnvironmentsUserClassRestart"),
                 "Sleep": to("postEnvironmentsUserClassSleep"),
                 "Wake": to("postEnvironmentsUserClassWake"),
+                "Pin": to("postEnvironmentsUserClassPin"),
+                "Unpin": to("postEnvironmentsUserClassUnpin"),
+                "Rollback": to("postEnvironmentsUserClassRollback"),
+                "Extend": to("postEnvironmentsUserClassExtend"),
+                "Access": to("getEnvironmentsUserClassAccess"),
+                "Events": to("getEnvironmentsUserClassEvents"),
+                "Logs": to("getEnvironmentsUserClassLogs"),
+                "Watch": to("getEnvironmentsUserClassWatch"),
                 "Delete": to("deleteEnvironmentsUserClass"),
-                "Monitor": {
-                    "operationId": "getEnvironmentsUserClassGenerationsNumber",
-                    "parameters": {
-                        "user": "$request.path.user",
-                        "class": "$request.path.class",
-                        "number": "$response.body#/generation",
-                    },
-                },
+                "Monitor": numbered("getEnvironmentsUserClassGenerationsNumber"),
+                "Wait": numbered("getEnvironmentsUserClassGenerationsNumberWait"),
+                "Diff": numbered("getEnvironmentsUserClassRevisionsNumberDiff"),
             });
         }
     }

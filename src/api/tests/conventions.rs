@@ -114,3 +114,56 @@ async fn pages_follow_their_cursors_and_their_links() {
         assert_eq!((status.as_u16(), &problem["code"]), (422, &json!("invalid")), "{wrong}: {problem}");
     }
 }
+
+#[tokio::test]
+async fn a_repeated_call_is_done_once_and_answered_as_the_first_time() {
+    let setting = setting().await;
+    let put = |key: &str, tag: &str| {
+        let request =
+            authorized("PUT", PLACE).header("content-type", "application/json").header("idempotency-key", key);
+        setting.send(request, json!({"parameters": {"TAG_FRONT": tag}}).to_string())
+    };
+    let first = put("build-17", "1").await;
+    assert_eq!((first.status(), first.headers().get("idempotency-replayed")), (StatusCode::CREATED, None));
+    let (tag, (_, told)) = (first.headers()["etag"].clone(), read(first).await);
+    assert_eq!(put("build-18", "2").await.status(), StatusCode::OK);
+    let again = put("build-17", "1").await;
+    assert_eq!(
+        (again.status(), &again.headers()["idempotency-replayed"]),
+        (StatusCode::CREATED, &"true".parse().unwrap())
+    );
+    assert_eq!(
+        (&again.headers()["etag"], &again.headers()["content-type"]),
+        (&tag, &"application/json".parse().unwrap())
+    );
+    assert_eq!(read(again).await.1, told);
+    assert_eq!(setting.call("GET", PLACE, None).await.1["parameters"]["TAG_FRONT"], "2", "it was not done again");
+    let (status, problem) = read(put("build-17", "3").await).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (422, &json!("idempotency-key-reused")), "{problem}");
+    let (status, problem) = read(put("not one", "3").await).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("malformed")), "{problem}");
+}
+
+#[tokio::test]
+async fn the_second_of_two_at_once_is_told_that_the_first_is_running() {
+    let setting = setting().await;
+    let (hold, held) = tokio::sync::oneshot::channel::<()>();
+    let body = futures::stream::once(async move {
+        drop(held.await);
+        Ok::<_, std::convert::Infallible>(bytes::Bytes::from_static(b"{\"parameters\": {\"TAG_FRONT\": \"1\"}}"))
+    });
+    let request = || authorized("PUT", PLACE).header("content-type", "application/json").header("idempotency-key", "k");
+    let whole = || setting.send(request(), json!({"parameters": {"TAG_FRONT": "1"}}).to_string());
+    // A key is claimed when its request was read; what comes late is not the first.
+    let late = setting.send(request(), Body::from_stream(body));
+    let (late, ()) = tokio::join!(late, async {
+        assert_eq!(whole().await.status(), StatusCode::CREATED);
+        hold.send(()).unwrap();
+    });
+    assert_eq!(read(late).await.1["code"], "idempotency-key-reused", "its bytes are others");
+    let both = futures::future::join(whole(), whole()).await;
+    for answer in [both.0, both.1] {
+        let running = answer.status() == StatusCode::CONFLICT && answer.headers().contains_key("retry-after");
+        assert!(running || answer.headers().contains_key("idempotency-replayed"), "{}", answer.status());
+    }
+}

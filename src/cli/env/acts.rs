@@ -61,31 +61,31 @@ pub(in crate::cli) struct Rollback {
 
 pub(super) async fn restart(globals: &Globals, arguments: &Waited) -> Result<(), Failure> {
     let client = Client::new(globals)?;
-    let path = format!("{}:restart", path_of(&arguments.which.key()?));
-    finish(&client, arguments, client.post_nothing(&path).await?, "restarts").await
+    let path = format!("{}:restart", path_of(&arguments.which.key(globals)?));
+    finish((globals, &client), arguments, client.post_nothing(&path).await?, "restarts").await
 }
 
 pub(super) async fn wake(globals: &Globals, arguments: &Waited) -> Result<(), Failure> {
     let client = Client::new(globals)?;
-    let path = format!("{}:wake", path_of(&arguments.which.key()?));
-    finish(&client, arguments, client.post_nothing(&path).await?, "wakes up").await
+    let path = format!("{}:wake", path_of(&arguments.which.key(globals)?));
+    finish((globals, &client), arguments, client.post_nothing(&path).await?, "wakes up").await
 }
 
 pub(super) async fn rollback(globals: &Globals, arguments: &Rollback) -> Result<(), Failure> {
     let client = Client::new(globals)?;
-    let path = format!("{}:rollback", path_of(&arguments.waited.which.key()?));
+    let path = format!("{}:rollback", path_of(&arguments.waited.which.key(globals)?));
     let environment = client.post(&path, &RollbackInput { revision: arguments.to }).await?;
-    finish(&client, &arguments.waited, environment, "goes back").await
+    finish((globals, &client), &arguments.waited, environment, "goes back").await
 }
 
 async fn finish(
-    client: &Client,
+    (globals, client): (&Globals, &Client),
     arguments: &Waited,
     mut environment: EnvironmentView,
     said: &str,
 ) -> Result<(), Failure> {
     if arguments.wait {
-        let key = arguments.which.key()?;
+        let key = arguments.which.key(globals)?;
         environment = wait::until_ready(client, &key, &environment, LIMIT).await?;
         return output::result(arguments.output, &environment, |environment, _| {
             output::line(environment.url.as_deref().unwrap_or(&environment.name))
@@ -107,13 +107,13 @@ pub(super) async fn unpin(globals: &Globals, arguments: &Plain) -> Result<(), Fa
 }
 
 async fn plain(globals: &Globals, arguments: &Plain, verb: &str, said: &str) -> Result<(), Failure> {
-    let path = format!("{}:{verb}", path_of(&arguments.which.key()?));
+    let path = format!("{}:{verb}", path_of(&arguments.which.key(globals)?));
     let environment: EnvironmentView = Client::new(globals)?.post_nothing(&path).await?;
     tell(arguments.output, &environment, said)
 }
 
 pub(super) async fn extend(globals: &Globals, arguments: &Extend) -> Result<(), Failure> {
-    let path = format!("{}:extend", path_of(&arguments.which.key()?));
+    let path = format!("{}:extend", path_of(&arguments.which.key(globals)?));
     let input = ExtendInput { by: arguments.by.clone(), until: arguments.until.clone() };
     let environment: EnvironmentView = Client::new(globals)?.post(&path, &input).await?;
     tell(arguments.output, &environment, "is kept longer, within the bounds of its class")

@@ -24,7 +24,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
-    let key = arguments.which.key()?;
+    let key = arguments.which.key(globals)?;
     let client = Client::new(globals)?;
     if !arguments.yes {
         match output::ask(&format!("Delete the environment {key} with all its pods?")) {

@@ -28,7 +28,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
-    let key = arguments.which.key()?;
+    let key = arguments.which.key(globals)?;
     let input =
         EnvironmentInput { parameters: parameters::parse(&arguments.parameters)?, ..EnvironmentInput::default() };
     let client = Client::new(globals)?;

@@ -30,7 +30,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
-    let key = arguments.which.key()?;
+    let key = arguments.which.key(globals)?;
     let client = Client::new(globals)?;
     let mut query = vec![
         format!("follow={}", arguments.follow),

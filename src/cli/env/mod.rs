@@ -13,7 +13,7 @@ mod show;
 mod wait;
 
 use super::exit::Failure;
-use super::globals::{self, Globals};
+use super::globals::Globals;
 use super::table::{Cell, Tone};
 use crate::api::EnvironmentView;
 use crate::model::{ClassName, EnvironmentKey};
@@ -64,9 +64,9 @@ struct Which {
 }
 
 impl Which {
-    fn key(&self) -> Result<EnvironmentKey, Failure> {
+    fn key(&self, globals: &Globals) -> Result<EnvironmentKey, Failure> {
         let class = self.class.parse::<ClassName>().map_err(|error| Failure::usage(error.to_string()))?;
-        Ok(EnvironmentKey::new(globals::user(self.user.as_deref())?, class))
+        Ok(EnvironmentKey::new(globals.user(self.user.as_deref())?, class))
     }
 }
 

@@ -21,7 +21,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
-    let key = arguments.which.key()?;
+    let key = arguments.which.key(globals)?;
     let pods: PodList = Client::new(globals)?.get(&format!("{}/pods", path_of(&key))).await?;
     output::result(arguments.output, &pods, table)
 }

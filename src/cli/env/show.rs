@@ -24,7 +24,7 @@ pub(in crate::cli) struct Arguments {
 }
 
 pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
-    let key = arguments.which.key()?;
+    let key = arguments.which.key(globals)?;
     let (client, path) = (Client::new(globals)?, path_of(&key));
     let environment: EnvironmentView = client.get(&path).await?;
     if !matches!(arguments.output, Format::Table | Format::Wide) {

@@ -69,6 +69,7 @@ pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), 
     session.revocation_endpoint = endpoints.revocation.as_ref().map(ToString::to_string);
     // Asked before it is kept: a login that the manager does not take is none.
     let caller: CallerView = Client::with_token(globals, session.token())?.get("/me").await?;
+    session.user.clone_from(&caller.user);
     globals.sessions()?.keep(&server, session)?;
     output::result(arguments.output, &caller, |caller, _| {
         output::line(&printable(&format!("logged in with {server} as {}, in the role {}", caller.name, caller.role)))

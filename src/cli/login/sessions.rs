@@ -27,6 +27,9 @@ pub(in crate::cli) struct Session {
     pub(super) token_endpoint: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) revocation_endpoint: Option<String>,
+    /// The user id that the manager knows, whose environments are meant where nobody is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) user: Option<String>,
     /// Whether the ID token is presented, not the access token.
     pub(super) presents_id_token: bool,
     /// What is presented.
@@ -62,6 +65,7 @@ impl Session {
             client_id: String::new(),
             token_endpoint: String::new(),
             revocation_endpoint: None,
+            user: None,
             presents_id_token,
             token,
             refresh_token: text("refresh_token"),
@@ -86,6 +90,11 @@ impl Sessions {
     /// Whether somebody is logged in with `server`.
     pub(in crate::cli) fn has(&self, server: &str) -> Result<bool, Failure> {
         Ok(self.read()?.contains_key(server))
+    }
+
+    /// The user id that the manager at `server` knows of who is logged in.
+    pub(in crate::cli) fn user(&self, server: &str) -> Result<Option<String>, Failure> {
+        Ok(self.read()?.remove(server).and_then(|session| session.user))
     }
 
     /// The token of the login with `server`, renewed where it is about to end.
