@@ -12,6 +12,7 @@ impl Audit<'_> {
         let database = &self.0.inner.database;
         let wrong = |error: sqlx::Error| database.error(&error);
         let mut transaction = database.begin(Mode::Write).await?;
+        transaction.without_hurry().await?;
         // Nobody else adds or removes while this decides.
         transaction.execute("UPDATE audit_head SET seq = seq", values![]).await?;
         // Clocks of several managers differ, so a younger record may stand before an older one: the first of them ends it.
