@@ -295,6 +295,14 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Lets each statement take as long as it needs, for work on all there is.
+    pub(super) async fn without_hurry(&mut self) -> Result<(), StoreError> {
+        match self.connection {
+            Connection::Sqlite(_) => Ok(()),
+            Connection::Postgres(_) => self.script(Cow::Borrowed("SET LOCAL statement_timeout = 0")).await,
+        }
+    }
+
     /// Runs statements that have no parameters.
     pub(super) async fn script(&mut self, sql: Cow<'static, str>) -> Result<(), StoreError> {
         let sql = sqlx::raw_sql(AssertSqlSafe(sql));
