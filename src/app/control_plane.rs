@@ -10,7 +10,7 @@ use crate::discovery::Drafts;
 use crate::dns::{self, Desk};
 use crate::identity::Access;
 use crate::model::{Clock, Hostname};
-use crate::operator::{self, Happenings, Namespaces, OperatorConfig, PublicUrl, Publish, Workload};
+use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Publish, Workload};
 use crate::routing::Table;
 use crate::telemetry::health::{self, Readiness};
 use crate::tls::Certificates;
@@ -131,7 +131,6 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result
         url: config.url,
         publish: config.publish,
         clock: config.clock,
-        happenings: Happenings::default(),
     };
     let operator = tokio::spawn(operate(operator, config.dns, config.election, shutdown.clone()));
     Ok(ControlPlane { operator, shutdown, server, kept: config.kept })
