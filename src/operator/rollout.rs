@@ -70,6 +70,8 @@ pub struct Comer<'a> {
     pub environment: &'a Environment,
     /// Whether its pods are to be made by another template than now.
     pub changes: bool,
+    /// Whether its owner has asked for other parameters: that is a deploy, and no part of the roll-out.
+    pub deploys: bool,
     /// Whether a failure would take something away: it serves now.
     pub serves: bool,
 }
@@ -82,9 +84,8 @@ impl Reconciler {
         if let Some(before) = before.filter(|before| version.is_that_of(before)) {
             return Turn::Go(before.clone());
         }
-        let asked = status.and_then(|status| status.observed_generation) != comer.environment.metadata.generation;
         // A person's own deploy waits for nobody, and where nothing serves there is nothing to lose.
-        if !comer.changes || asked || !comer.serves {
+        if !comer.changes || comer.deploys || !comer.serves {
             return Turn::Go(version.with(Some(true)));
         }
         let mut given = self.rollouts.lock();
