@@ -85,6 +85,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         "app",
         &[
             "api",
+            "azure",
             "cluster",
             "config",
             "discovery",

@@ -7,6 +7,7 @@ mod classes;
 mod client;
 mod completions;
 mod costs;
+mod dns;
 mod env;
 mod exit;
 mod explain;
@@ -79,6 +80,9 @@ enum Command {
     /// Translate the configuration of another gateway
     #[command(subcommand)]
     Migrate(migrate::Command),
+    /// Show the plan for DNS, and look whether names resolve
+    #[command(subcommand)]
+    Dns(dns::Command),
     /// List the classes, or show one
     Classes(classes::Arguments),
     /// Say how much environments take, and how much they may
@@ -96,7 +100,7 @@ enum Command {
     /// Log in with a manager that knows issuers; the login serves all commands
     Login(login::Arguments),
     /// Forget the login with a manager
-    Logout,
+    Logout(login::Logout),
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Token(token::Command),
@@ -128,6 +132,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Manager(arguments) => manager::run(&cli.globals, arguments),
         Command::Node(arguments) => node::run(&cli.globals, arguments),
         Command::Env(command) => client::block_on(env::run(&cli.globals, command)),
+        Command::Dns(command) => client::block_on(dns::run(&cli.globals, command)),
         Command::Explain(arguments) => client::block_on(explain::run(&cli.globals, arguments)),
         Command::Routes(arguments) => client::block_on(routes::run(&cli.globals, arguments)),
         Command::Preview(arguments) => client::block_on(preview::run(&cli.globals, arguments)),
@@ -139,7 +144,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Webhook(command) => client::block_on(webhook::run(&cli.globals, command)),
         Command::Admin(command) => client::block_on(admin::run(&cli.globals, command)),
         Command::Login(arguments) => client::block_on(login::run(&cli.globals, arguments)),
-        Command::Logout => client::block_on(login::logout(&cli.globals)),
+        Command::Logout(arguments) => client::block_on(login::logout(&cli.globals, arguments)),
         Command::Token(command) => client::block_on(token::run(&cli.globals, command)),
         Command::WhoAmI(arguments) => client::block_on(login::whoami(&cli.globals, arguments)),
         Command::Completions(arguments) => completions::run(&mut Cli::command(), arguments),

@@ -40,6 +40,8 @@ impl Setting {
         let clock = Clock::held(Timestamp::now());
         let any = "127.0.0.1:0".parse().unwrap();
         let mut up = Box::pin(up::build(UpOptions {
+            dns: None,
+            dns_file: None,
             data: folder.path().to_owned(),
             http: any,
             https: any,
