@@ -4,10 +4,11 @@ use super::apply::Applied;
 use super::decide::{Decision, Sight, decide};
 use super::life::Living;
 use super::plan::Plan;
+use super::pods::trouble;
 use super::reconcile::{Reconciler, refusal_of};
 use super::render::Rendered;
 use super::revisions::{holds, numbers};
-use super::rollout::{ClassVersion, Comer, Turn, serves};
+use super::rollout::{ClassVersion, Comer, Turn, is_on_the_way, serves};
 use super::world::EnvironmentId;
 use crate::resources::{Environment, EnvironmentRollout, labels};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -129,6 +130,9 @@ impl Reconciler {
         let hash = newest.and_then(|newest| newest.labels().get(labels::REVISION));
         let asked = environment.status.as_ref().and_then(|status| status.observed_generation);
         let other = newest.zip(look.plan).is_none_or(|(newest, plan)| !holds(newest, &plan.parameters));
+        // A pod answers, and others of it are on the way: a restart, or a probe that failed once.
+        let answers = self.world.pods.all(id).iter().any(|pod| trouble(pod).is_none());
+        let is_between = answers && is_on_the_way(environment);
         let live = look.plan.and_then(|plan| self.world.deployments.one(id, &plan.key.deployment_name()));
         Comer {
             id,
@@ -136,7 +140,7 @@ impl Reconciler {
             changes: hash.is_some_and(|hash| *hash != rendered.revision),
             // To extend or to pin it changes what is asked for as well, and is no deploy.
             deploys: other && asked != environment.metadata.generation,
-            serves: live.is_some() && look.asleep().is_none() && serves(environment),
+            serves: live.is_some() && look.asleep().is_none() && (serves(environment) || is_between),
         }
     }
 

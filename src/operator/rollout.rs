@@ -226,6 +226,14 @@ pub fn serves(environment: &Environment) -> bool {
     conditions.into_iter().any(|c| c.type_ == ConditionType::Ready.as_str() && c.status == "True")
 }
 
+/// Whether it is said to serve soon.
+pub fn is_on_the_way(environment: &Environment) -> bool {
+    const ON_THE_WAY: [&str; 4] = ["Creating", "Starting", "RollingOut", "NotReady"];
+    let conditions = environment.status.iter().flat_map(|status| &status.conditions);
+    let ready = conditions.into_iter().find(|condition| condition.type_ == ConditionType::Ready.as_str());
+    ready.is_some_and(|ready| ON_THE_WAY.contains(&ready.reason.as_str()))
+}
+
 /// The condition that tells how far a roll-out is.
 pub fn condition(status: &RolloutStatus) -> (bool, &'static str, String) {
     let RolloutStatus { total, done, in_flight, pending, failed, .. } = status;
