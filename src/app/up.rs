@@ -43,6 +43,8 @@ pub struct UpOptions {
     pub kube: SocketAddr,
     /// The domain under which hosts are made.
     pub domain: Hostname,
+    /// Where other gateways of this cluster are, each of which has to lead to an environment before it is ready.
+    pub gateways: Vec<crate::gateways::Place>,
     /// A file of routes beside the cluster.
     pub routes: Option<PathBuf>,
     /// Who may call the management API, and how it is served.
@@ -149,6 +151,7 @@ pub async fn build(options: UpOptions) -> Result<Up> {
     });
     let access = access::access(settings, &kept, &client)?;
     let config = ControlPlaneConfig {
+        places: options.gateways,
         client,
         namespace: NAMESPACE.to_owned(),
         namespaces: operator::Namespaces::All,

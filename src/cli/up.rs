@@ -28,6 +28,9 @@ pub(super) struct Arguments {
     /// The domain of the environments' host names
     #[arg(long, value_name = "NAME", default_value = "localhost")]
     pub(super) domain: Hostname,
+    /// The admin port of another gateway of this cluster, which has to lead to an environment before it is ready
+    #[arg(long, value_name = "URL")]
+    pub(super) gateway: Vec<crate::app::manager::GatewayPlace>,
     /// A file of routes beside those of the cluster
     #[arg(long, value_name = "FILE")]
     pub(super) routes: Option<PathBuf>,
@@ -41,7 +44,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { http, https, api, kube, domain, routes, access, access_log, keep } = arguments.clone();
+    let Arguments { http, https, api, kube, domain, gateway, routes, access, access_log, keep } = arguments.clone();
     let access_log = access_log.as_deref().map(sink);
     let options = UpOptions {
         data: globals.data()?,
@@ -50,6 +53,7 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         api,
         kube,
         domain,
+        gateways: gateway,
         routes,
         access: access.options(),
         access_log,
