@@ -93,6 +93,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "discovery",
             "dns",
             "embedded",
+            "gateways",
             "identity",
             "model",
             "operator",
