@@ -2,6 +2,7 @@
 //! happen, and the same call without it does it.
 
 use super::actions::{Verb, act, extension};
+use super::audit::Note;
 use super::environments::{Filter, remove};
 use super::etag::Conditions;
 use super::input::{Query, json_object, kind_of, pointer, refuse_unknown};
@@ -15,6 +16,7 @@ use axum::{Extension, Json};
 use futures::StreamExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -123,6 +125,20 @@ pub struct BulkResult {
     pub items: Vec<BulkItem>,
 }
 
+/// The answer, and what the audit keeps of it.
+type Answered = (Extension<Note>, Json<BulkResult>);
+
+/// The names of the environments by what became of them: short, as there may be thousands.
+fn noted(dry_run: bool, items: &[BulkItem]) -> Note {
+    let mut after = BTreeMap::<String, Vec<&str>>::new();
+    for item in items {
+        let outcome = serde_json::to_value(item.outcome).unwrap_or_default();
+        after.entry(outcome.as_str().unwrap_or_default().to_owned()).or_default().push(&item.name);
+    }
+    let said = dry_run.then(|| "nothing was changed: it was a dry run".to_owned());
+    Note { after: Some(serde_json::json!(after)), said }
+}
+
 /// What is done to each.
 #[derive(Debug, Clone, PartialEq)]
 enum Deed {
@@ -143,7 +159,7 @@ macro_rules! bulk_call {
             Extension(caller): Extension<Caller>,
             query: Query,
             request: Request,
-        ) -> Result<Json<BulkResult>, Problem> {
+        ) -> Result<Answered, Problem> {
             query.done()?;
             let body = json_object(request).await?;
             run(&state, &caller, &body, &[], $deed).await
@@ -179,7 +195,7 @@ pub(super) async fn extend(
     Extension(caller): Extension<Caller>,
     query: Query,
     request: Request,
-) -> Result<Json<BulkResult>, Problem> {
+) -> Result<Answered, Problem> {
     query.done()?;
     let body = json_object(request).await?;
     let extension = extension(&body, "", &["selector", "dryRun"])?;
@@ -192,7 +208,7 @@ async fn run(
     body: &Map<String, Value>,
     others: &[&str],
     deed: Deed,
-) -> Result<Json<BulkResult>, Problem> {
+) -> Result<Answered, Problem> {
     let (mut filter, dry_run) = read(body, others)?;
     filter.reach.clone_from(&caller.reach);
     state.seen.complete().await?;
@@ -203,8 +219,9 @@ async fn run(
         BulkItem::of(&item, outcome)
     });
     // In their order, some at a time: many that are slow do not add up.
-    let items = work.buffered(AT_ONCE).collect().await;
-    Ok(Json(BulkResult { dry_run, items }))
+    let items: Vec<BulkItem> = work.buffered(AT_ONCE).collect().await;
+    let note = Extension(noted(dry_run, &items));
+    Ok((note, Json(BulkResult { dry_run, items })))
 }
 
 async fn one(state: &ApiState, item: &Arc<Item>, deed: &Deed) -> Result<BulkOutcome, Problem> {

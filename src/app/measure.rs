@@ -85,3 +85,61 @@ fn requested(pod: &Pod) -> Option<(EnvironmentKey, i64, i64)> {
     let whole = |value: i128| i64::try_from(value).unwrap_or(i64::MAX);
     Some((key, whole(sum("cpu")), whole(sum("memory") / 1000 / MIB)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::embedded::api::{ApiConfig, ApiServer};
+    use crate::store::{StoreUrl, UsageFilter};
+    use crate::tls::Authority;
+    use kube::api::PostParams;
+    use serde_json::json;
+
+    fn pod(name: &str, user: &str, requests: &serde_json::Value) -> Pod {
+        let container = |name: &str| json!({"name": name, "image": "x", "resources": {"requests": requests}});
+        serde_json::from_value(json!({
+            "apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "labels": {USER: user, CLASS: "integration"}},
+            "spec": {"containers": [container("front"), container("side")]},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_a_pod_requests_is_the_sum_of_its_containers() {
+        let running = pod("a", "anna", &json!({"cpu": "250m", "memory": "64Mi"}));
+        let (key, cpu, memory) = requested(&running).unwrap();
+        assert_eq!((key.to_string().as_str(), cpu, memory), ("anna-integration", 500, 128));
+        let mut ended = running.clone();
+        ended.status = Some(serde_json::from_value(json!({"phase": "Succeeded"})).unwrap());
+        assert!(requested(&ended).is_none());
+        assert!(requested(&pod("a", "an-na", &json!({}))).is_none(), "no user's");
+        assert_eq!(requested(&pod("a", "anna", &json!({"cpu": "x"}))).unwrap().1, 0);
+    }
+
+    #[tokio::test]
+    async fn the_pods_of_an_environment_are_summed_up_and_counted_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::load_or_create(folder.path()).unwrap();
+        let config = ApiConfig { data_dir: folder.path().to_owned(), listen: None, allow_loopback_endpoints: true };
+        let cluster = ApiServer::open(config, &authority).await.unwrap();
+        let store = Store::open(&StoreUrl::in_folder(folder.path())).await.unwrap();
+        let pods: Api<Pod> = Api::default_namespaced(cluster.client());
+        for (name, user) in [("a", "anna"), ("b", "anna"), ("c", "ben")] {
+            let pod = pod(name, user, &json!({"cpu": "1", "memory": "1Gi"}));
+            pods.create(&PostParams::default(), &pod).await.unwrap();
+        }
+        let measure = Measure { store: store.clone(), clock: Clock::system(), pods };
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (from, to) = (at("2026-11-25T08:00:00Z"), at("2026-11-25T08:01:00Z"));
+        measure.look(from, to).await.unwrap();
+        // Another manager that looked at the same minute.
+        measure.look(from, to).await.unwrap();
+        let by = UsageFilter { by_user: true, ..UsageFilter::default() };
+        let rows = store.usage().sums(&by).await.unwrap();
+        let told: Vec<_> = rows.iter().map(|row| (row.user.as_str(), row.awake_ms, row.cpu_core_ms)).collect();
+        assert_eq!(told, [("anna", 60_000, 240_000), ("ben", 60_000, 120_000)]);
+        assert_eq!(rows[1].memory_mib_ms, 60_000 * 2048);
+        cluster.shutdown(Duration::from_secs(1)).await;
+    }
+}

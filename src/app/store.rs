@@ -150,7 +150,13 @@ impl Upkeep {
 
     async fn tidy(&self) -> Result<(), StoreError> {
         let (store, now) = (&self.store, self.clock.now());
-        let removed = store.audit().retain(earlier(now, DAY * u32::from(self.audit_days)), now).await?;
+        let (over, mut removed) = (earlier(now, DAY * u32::from(self.audit_days)), 0);
+        loop {
+            match store.audit().retain(over, now).await? {
+                0 => break,
+                some => removed += some,
+            }
+        }
         if removed > 0 {
             tracing::info!(removed, days = self.audit_days, "records of the audit went, as their time was over");
         }

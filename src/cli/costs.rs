@@ -50,12 +50,12 @@ pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), 
         list.items.extend(page.items);
         list.next = page.next;
     }
-    output::result(arguments.output, &list, |list, _| table(list))
+    output::result(arguments.output, &list, |list, _| table(list, &arguments.by))
 }
 
-fn table(list: &CostList) -> Result<(), Failure> {
-    let has = |part: fn(&CostView) -> &Option<String>| list.items.iter().any(|row| part(row).is_some());
-    let (day, user, class) = (has(|row| &row.day), has(|row| &row.user), has(|row| &row.class));
+fn table(list: &CostList, by: &str) -> Result<(), Failure> {
+    let has = |name: &str| by.split(',').any(|word| word == name);
+    let (day, user, class) = (has("day"), has("user"), has("class"));
     let names = [
         ("DAY", day),
         ("USER", user),

@@ -124,7 +124,8 @@ async fn sqlite(
     let pool =
         SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(patience * 2).connect_lazy_with(options);
     let inode = std::fs::metadata(path).map(|found| found.ino()).unwrap_or_default();
-    let database = Database { pool: Pool::Sqlite(pool), place, file: Some((path.to_owned(), inode)) };
+    let database =
+        Database { pool: Pool::Sqlite(pool), place, file: Some((path.to_owned(), inode)), turn: Some(Arc::default()) };
     check(&database).await?;
     Ok((database, lock))
 }
@@ -158,7 +159,7 @@ async fn postgres(options: &PgConnectOptions, place: String, limits: Limits) -> 
         }
     }
     let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(patience).connect_lazy_with(options);
-    Ok(Database { pool: Pool::Postgres(pool), place, file: None })
+    Ok(Database { pool: Pool::Postgres(pool), place, file: None, turn: None })
 }
 
 /// Makes the file readable by its owner alone, for it holds secrets of webhooks; SQLite gives its neighbours the same mode.

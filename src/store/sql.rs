@@ -11,6 +11,12 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Column as _, PgPool, Postgres, Row as _, Sqlite, SqlitePool, TypeInfo as _, ValueRef as _};
 use std::borrow::Cow;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+/// How long somebody waits for the turn to write to a file.
+const TURN: Duration = Duration::from_secs(20);
 
 /// A value of a column or of a parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,6 +135,8 @@ pub(super) struct Database {
     pub(super) place: String,
     /// The file and its number, where it is one: a file that was removed would take writes that nobody finds again.
     pub(super) file: Option<(PathBuf, u64)>,
+    /// Whose turn it is to write to a file: SQLite lets one write at a time, and would have the others ask again and again.
+    pub(super) turn: Option<Arc<Mutex<()>>>,
 }
 
 /// What a transaction is for.
@@ -148,11 +156,18 @@ impl Database {
     /// Begins a transaction. One that is dropped without [`Transaction::commit`] never happened.
     pub(super) async fn begin(&self, mode: Mode) -> Result<Transaction<'_>, StoreError> {
         self.check_file()?;
+        let turn = match &self.turn {
+            Some(turn) if mode == Mode::Write => {
+                let mine = tokio::time::timeout(TURN, turn.clone().lock_owned()).await;
+                Some(mine.map_err(|_| StoreError::Locked { place: self.place.clone() })?)
+            }
+            Some(_) | None => None,
+        };
         let connection = match &self.pool {
             Pool::Sqlite(pool) => Connection::Sqlite(pool.acquire().await.map_err(|error| self.error(&error))?),
             Pool::Postgres(pool) => Connection::Postgres(pool.acquire().await.map_err(|error| self.error(&error))?),
         };
-        let mut transaction = Transaction { connection, database: self, committed: false };
+        let mut transaction = Transaction { connection, database: self, committed: false, _turn: turn };
         let begin = match (&transaction.connection, mode) {
             (Connection::Sqlite(_), Mode::Write) => "BEGIN IMMEDIATE",
             (Connection::Sqlite(_), Mode::Read) => "BEGIN",
@@ -223,6 +238,8 @@ pub(super) struct Transaction<'a> {
     connection: Connection,
     database: &'a Database,
     committed: bool,
+    // Given back last, when the fields above are dropped.
+    _turn: Option<OwnedMutexGuard<()>>,
 }
 
 impl Transaction<'_> {
@@ -276,6 +293,14 @@ impl Transaction<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Lets each statement take as long as it needs, for work on all there is.
+    pub(super) async fn without_hurry(&mut self) -> Result<(), StoreError> {
+        match self.connection {
+            Connection::Sqlite(_) => Ok(()),
+            Connection::Postgres(_) => self.script(Cow::Borrowed("SET LOCAL statement_timeout = 0")).await,
+        }
     }
 
     /// Runs statements that have no parameters.

@@ -274,3 +274,28 @@ fn costs_are_reckoned_with_the_prices_of_a_file() {
     assert!(doorstep.cli_fails(2, &["costs", "--from", "2026-02-30"]).contains("a day like"));
     doorstep.stop();
 }
+
+#[test]
+fn a_server_that_is_away_refuses_changes_with_a_sentence_and_loses_none() {
+    let mut server = Postgres::start();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("url");
+    std::fs::write(&file, runtime.block_on(server.database())).unwrap();
+    let doorstep = Doorstep::start_in(folder.path(), &["--store-file", file.to_str().unwrap()]);
+    let url = doorstep.deploy("anna", "integration", "1");
+    server.stop();
+    let arguments = [&["env", "deploy", "integration", "--user", "ben"], &PARAMETERS[..]].concat();
+    let said = doorstep.cli_fails(1, &arguments);
+    assert!(said.contains("the store does not answer; nothing was changed; try again in a moment"), "{said}");
+    assert!(doorstep.cli_fails(1, &["audit"]).contains("the store does not answer"));
+    assert!(doorstep.cli_ok(&["env", "list"]).contains("anna"), "reading goes on");
+    assert!(doorstep.curl(&["-o", "/dev/null", "-w", "%{http_code}", &url]) == "200", "and so do environments");
+    server.run();
+    wait_for("the store again", || if deploy(&doorstep, "ben") { Ok(()) } else { Err("not yet".to_owned()) });
+    let users: Vec<Value> = json(&doorstep, &["audit", "--result", "done"])["items"].as_array().unwrap().to_vec();
+    assert!(["anna", "ben"].iter().all(|user| users.iter().any(|item| item["user"] == *user)), "{users:?}");
+    assert_eq!(json(&doorstep, &["audit", "verify"])["whole"], true);
+    assert!(!doorstep.log().contains(PASSWORD));
+    doorstep.stop();
+}

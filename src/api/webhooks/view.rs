@@ -23,14 +23,15 @@ pub struct WebhookInput {
     pub events: Vec<String>,
     /// Only of this user's environments.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = "haimaz", pattern = r"^[A-Za-z0-9]{1,32}$")]
+    #[schema(nullable = false, example = "haimaz", pattern = r"^[A-Za-z0-9]{1,32}$")]
     pub user: Option<String>,
     /// Only of environments of this class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(example = "integration", pattern = r"^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$")]
+    #[schema(nullable = false, example = "integration", pattern = r"^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$")]
     pub class: Option<String>,
     /// Whether it is told at all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub enabled: Option<bool>,
 }
 

@@ -5,21 +5,26 @@ use crate::store::StoreError;
 use crate::store::sql::{Mode, values};
 use jiff::Timestamp;
 
+/// How many records go at once: whoever wants to add one waits meanwhile.
+const AT_ONCE: i64 = 10_000;
+
 impl Audit<'_> {
     /// Takes away the oldest records, as far as all of them are older than `before` and no call among them is still open. Tells how
-    /// many went.
+    /// many went; there may be more, until none went.
     pub async fn retain(&self, before: Timestamp, now: Timestamp) -> Result<u64, StoreError> {
         let database = &self.0.inner.database;
         let wrong = |error: sqlx::Error| database.error(&error);
         let mut transaction = database.begin(Mode::Write).await?;
+        transaction.without_hurry().await?;
         // Nobody else adds or removes while this decides.
         transaction.execute("UPDATE audit_head SET seq = seq", values![]).await?;
         // Clocks of several managers differ, so a younger record may stand before an older one: the first of them ends it.
         let rows = transaction
             .rows(
                 "SELECT MAX(seq) FROM audit WHERE seq < COALESCE((SELECT MIN(seq) FROM audit WHERE at >= $1), 9223372036854775807)
-                 AND seq < COALESCE((SELECT MIN(seq) FROM audit_open), 9223372036854775807)",
-                values![before],
+                 AND seq < COALESCE((SELECT MIN(seq) FROM audit_open), 9223372036854775807)
+                 AND seq < (SELECT MIN(seq) FROM audit) + $2",
+                values![before, AT_ONCE],
             )
             .await?;
         let Some(last) = rows.first().map(|row| row.opt_int(0)).transpose().map_err(wrong)?.flatten() else {

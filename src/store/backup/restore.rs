@@ -64,6 +64,7 @@ async fn load(database: &Database, path: &Path, replace: bool) -> Result<(), Sto
         let why = format!("was not restored: the store {place} is not empty; --replace gives up what it holds");
         return Err(wrong(path, why));
     }
+    transaction.without_hurry().await?;
     for (table, _) in TABLES {
         transaction.execute(format!("DELETE FROM {table}"), values![]).await?;
     }

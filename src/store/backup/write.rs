@@ -40,6 +40,7 @@ impl Store {
     ) -> Result<i64, StoreError> {
         let database = &self.inner.database;
         let mut transaction = database.begin(Mode::Read).await?;
+        transaction.without_hurry().await?;
         let schema = migrate::found(database, &mut transaction).await?;
         writer.line(&Head { doorstep: "backup".to_owned(), format: FORMAT, schema, at }).map_err(io)?;
         for (table, columns) in TABLES {
