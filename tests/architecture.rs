@@ -88,6 +88,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         "app",
         &[
             "api",
+            "azure",
             "cluster",
             "config",
             "discovery",

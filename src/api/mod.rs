@@ -14,6 +14,7 @@ mod classes;
 mod cluster;
 mod cors;
 mod costs;
+mod dns;
 mod environment_view;
 mod environments;
 mod etag;
@@ -60,6 +61,7 @@ pub use certificates::{CertificateLookup, CertificateView};
 pub use class_changes::{ClassChange, ClassTouch, HostChange};
 pub use classes::{ClassList, ClassView, ParameterView};
 pub use costs::{CostList, CostView};
+pub use dns::{DnsChange, DnsCheck, DnsConfirmation, DnsPlan, DnsRefusal, DnsReport, DnsSet, DnsTrouble, DnsZonePlan};
 pub use environment_view::{ConditionView, EnvironmentList, EnvironmentView, LifeView};
 pub use events::{EventList, EventView};
 pub use explain::{ExplainRequest, ExplainResponse, HeaderField};
@@ -127,6 +129,8 @@ pub struct ApiState {
     pub access: Arc<Access>,
     /// Names under which the API may be called, beside addresses and `localhost`.
     pub hosts: Vec<Hostname>,
+    /// What is known of DNS, where the manager has a file of it.
+    pub dns: Option<crate::dns::Desk>,
     /// The ports under which people reach the gateway: plain HTTP, HTTPS.
     pub url: (Option<u16>, Option<u16>),
     /// What is remembered.
@@ -161,6 +165,9 @@ pub fn router(state: ApiState) -> Router {
         .route("/quotas", get(quotas::show))
         .route("/routes", get(routes::list))
         .route("/routes:preview", post(preview::preview))
+        .route("/dns/plan", get(dns::plan))
+        .route("/dns:verify", post(dns::verify))
+        .route("/dns:confirm", post(dns::confirm))
         .route("/explain", post(explain::explain))
         .route("/audit", get(audit::list))
         .route("/audit/chain", get(audit::verify))

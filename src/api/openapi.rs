@@ -2,6 +2,7 @@
 
 mod complete;
 
+use super::dns;
 use super::{
     actions, audit, bulk, class_changes, classes, costs, environments, events, explain, generations, login, logs, me,
     news_stream, pods, preview, put_environment, quotas, revisions, routes, seen, tokens, usage, version, watch,
@@ -56,6 +57,9 @@ use utoipa::{Modify, OpenApi};
         quotas::show,
         routes::list,
         preview::preview,
+        dns::plan,
+        dns::verify,
+        dns::confirm,
         explain::explain,
         audit::list,
         audit::verify,
@@ -80,6 +84,7 @@ use utoipa::{Modify, OpenApi};
         (name = "classes", description = "What environments of a class look like"),
         (name = "quotas", description = "What environments take, and may"),
         (name = "routing", description = "How the gateway routes"),
+        (name = "dns", description = "The records that lead to the gateway"),
         (name = "people", description = "Who calls, and with what"),
         (name = "audit", description = "What was done by whom"),
         (name = "webhooks", description = "Who is told of what happens to environments"),

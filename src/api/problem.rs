@@ -70,6 +70,8 @@ pub enum Code {
     ClusterRefused,
     /// The manager lacks a right in the cluster; the sentence names it.
     MissingRight,
+    /// The manager writes no DNS records.
+    NoDns,
     /// The store does not answer, or does not take what it is to keep.
     StoreUnavailable,
     /// The caller has no such token.
@@ -113,6 +115,7 @@ impl Code {
         Self::ClusterUnavailable,
         Self::ClusterRefused,
         Self::MissingRight,
+        Self::NoDns,
         Self::StoreUnavailable,
         Self::NoSuchToken,
         Self::NoSuchWebhook,
@@ -151,6 +154,7 @@ impl Code {
             Self::ClusterUnavailable => "cluster-unavailable",
             Self::ClusterRefused => "cluster-refused",
             Self::MissingRight => "missing-right",
+            Self::NoDns => "no-dns",
             Self::StoreUnavailable => "store-unavailable",
             Self::NoSuchToken => "no-such-token",
             Self::NoSuchWebhook => "no-such-webhook",
@@ -193,6 +197,7 @@ impl Code {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::ClusterRefused | Self::MissingRight => StatusCode::BAD_GATEWAY,
+            Self::NoDns => StatusCode::NOT_FOUND,
         }
     }
 
@@ -227,6 +232,7 @@ impl Code {
             Self::ClusterUnavailable => "The cluster does not answer",
             Self::ClusterRefused => "The cluster refused",
             Self::MissingRight => "The manager lacks a right in the cluster",
+            Self::NoDns => "The manager writes no DNS records",
             Self::StoreUnavailable => "The store does not do what the call needs",
             Self::NoSuchToken => "There is no such token",
             Self::NoSuchWebhook => "There is no such webhook",

@@ -55,6 +55,7 @@ async fn setting_with(access: Access) -> Setting {
         access: Arc::new(access),
         hosts: vec!["api.example.com".parse().unwrap()],
         url: (Some(8080), Some(8443)),
+        dns: None,
         store: store.clone(),
         clock: Clock::system(),
         webhooks: crate::webhooks::Sender::new(crate::webhooks::Allowed::default()).unwrap(),

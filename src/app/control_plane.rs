@@ -7,10 +7,11 @@ use crate::api::{self, ApiState, Peer, Seen, TlsFiles, TlsListener, Token};
 use crate::cluster::rights::Held;
 use crate::cluster::{Election, fenced};
 use crate::discovery::Drafts;
+use crate::dns::{self, Desk};
 use crate::gateways::{Gateways, Place};
 use crate::identity::Access;
 use crate::model::{Clock, Hostname};
-use crate::operator::{self, Happenings, Namespaces, OperatorConfig, PublicUrl, Publish, Workload};
+use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Publish, Workload};
 use crate::routing::Table;
 use crate::telemetry::health::{self, Readiness};
 use crate::tls::Certificates;
@@ -53,6 +54,8 @@ pub(super) struct ControlPlaneConfig {
     pub(super) api_hosts: Vec<Hostname>,
     pub(super) metrics: PrometheusHandle,
     pub(super) readiness: Readiness,
+    /// What is known of DNS, where a file of it is given.
+    pub(super) dns: Option<Desk>,
     /// Who acts, where several managers may; without it, this one does.
     pub(super) election: Option<Election>,
     /// The rights that are missing in the cluster.
@@ -101,6 +104,7 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result
         access: config.access,
         hosts: config.api_hosts,
         url: (config.url.http_port, config.url.https_port),
+        dns: config.dns.clone(),
         store: config.kept.store.clone(),
         clock: config.kept.clock.clone(),
         webhooks: config.kept.sender.clone(),
@@ -133,18 +137,28 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result
         url: config.url,
         publish: config.publish,
         clock: config.clock,
-        happenings: Happenings::default(),
     };
-    let operator = tokio::spawn(operate(operator, config.election, shutdown.clone()));
+    let operator = tokio::spawn(operate(operator, config.dns, config.election, shutdown.clone()));
     Ok(ControlPlane { operator, shutdown, server, kept: config.kept })
 }
 
-/// Runs the operator: at once, or whenever this process leads. Nothing of it runs on between two terms.
-async fn operate(config: OperatorConfig, election: Option<Election>, shutdown: CancellationToken) {
-    let Some(election) = election else { return operator::run(config, shutdown).await };
-    let client = fenced(&config.client, election.term());
+/// Runs the operator, and what keeps DNS: at once, or whenever this process leads. Nothing of it runs on between two terms.
+async fn operate(config: OperatorConfig, dns: Option<Desk>, election: Option<Election>, shutdown: CancellationToken) {
+    let Some(election) = election else { return act(config, dns, Arc::new(|| true), shutdown).await };
+    let term = election.term();
+    let client = fenced(&config.client, term.clone());
     let config = OperatorConfig { client, ..config };
-    election.run(shutdown, |stop| operator::run(config.clone(), stop)).await;
+    let may: dns::May = Arc::new(move || term.is_held());
+    election.run(shutdown, |stop| act(config.clone(), dns.clone(), may.clone(), stop)).await;
+}
+
+async fn act(config: OperatorConfig, dns: Option<Desk>, may: dns::May, stop: CancellationToken) {
+    let client = config.client.clone();
+    let operator = operator::run(config, stop.clone());
+    match dns {
+        Some(desk) => drop(futures::future::join(operator, dns::run(desk, client, may, stop)).await),
+        None => operator.await,
+    }
 }
 
 impl ControlPlane {

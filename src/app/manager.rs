@@ -3,7 +3,10 @@
 
 use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
 use super::gateway::ClusterAccess;
-use super::{AccessOptions, DataFolder, StoreOptions, TOKEN_FILE, access, data_plane, rights, signals, store};
+use super::{
+    AccessOptions, AuthorityOptions, DataFolder, StoreOptions, TOKEN_FILE, access, data_plane, dns, rights, signals,
+    store,
+};
 use crate::api::Token;
 pub use crate::cluster::LeaseName;
 use crate::cluster::rights::{Role, Scope};
@@ -63,6 +66,10 @@ pub struct ManagerOptions {
     pub lease_duration: Duration,
     /// The file of routes that the gateways are given, for `explain`.
     pub routes: Option<PathBuf>,
+    /// The file of DNS: which records are kept where.
+    pub dns: Option<PathBuf>,
+    /// The name server of its own.
+    pub authority: Option<AuthorityOptions>,
     /// Whether endpoints may have loopback addresses: for a cluster whose node runs pods on this machine.
     pub allow_loopback_endpoints: bool,
     /// What is remembered, and where.
@@ -112,6 +119,13 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         Some(file) => Token::load(file)?,
         None => Token::load_or_create(&folder.path().join(TOKEN_FILE))?,
     };
+    let authority = match &options.authority {
+        Some(authority) => {
+            let gateway = ip_addresses(&options.publish);
+            Some(Box::pin(dns::bind(authority, &options.domain, gateway)).await?)
+        }
+        None => None,
+    };
     let kept = store::open(&options.store, folder.path(), Clock::system()).await?;
     if !kept.store.is_shared() {
         tracing::info!("the store is this manager's alone; several managers share one with --store postgres://…");
@@ -132,6 +146,16 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         client: client.clone(),
     });
     let standing = election.standing();
+    let dns = match &options.dns {
+        Some(file) => {
+            let environments = Some(options.namespace.clone());
+            let scope = dns::Scope { environments, watched: watched.clone(), own: options.namespace.clone() };
+            let term = election.term();
+            let may: dns::May = Arc::new(move || term.is_held());
+            Some(dns::desk(file, client.clone(), options.domain.clone(), scope, &may)?)
+        }
+        None => None,
+    };
     let table = Arc::new(Table::default());
     let certificates = options.certificates.store.clone();
     let discovery = discovery::start(
@@ -178,13 +202,30 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
             };
             [vec![leader], rights::lines(&rights)].concat()
         }),
+        dns,
         election: Some(election),
         clock: Clock::system(),
     };
-    let control_plane = control_plane::start(config, listener)?;
     let scheme = options.access.scheme();
-    super::write_addresses(folder.path(), &serde_json::json!({"api": api, "apiScheme": scheme}))?;
+    let mut addresses = serde_json::Map::from_iter([
+        ("api".to_owned(), api.to_string().into()),
+        ("apiScheme".to_owned(), scheme.into()),
+    ]);
+    if let Some(authority) = authority {
+        addresses.insert("dns".to_owned(), authority.address().to_string().into());
+        dns::serve(authority, config.domain.clone(), config.table.clone(), config.changes.clone(), &discovery_end);
+    }
+    let control_plane = control_plane::start(config, listener)?;
+    super::write_addresses(folder.path(), &addresses.into())?;
     Ok(Manager { _folder: folder, api, scheme, control_plane, discovery, discovery_end })
+}
+
+/// The gateway's addresses that are told.
+fn ip_addresses(publish: &Publish) -> Vec<std::net::IpAddr> {
+    match publish {
+        Publish::Addresses(addresses) => addresses.iter().filter_map(PublishAddress::ip).collect(),
+        Publish::Service(..) | Publish::Nothing => Vec::new(),
+    }
 }
 
 /// A name that no other process has: the machine's, which in a cluster is the pod's, and something by chance.

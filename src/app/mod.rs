@@ -3,6 +3,7 @@
 mod access;
 mod control_plane;
 mod data_plane;
+mod dns;
 mod folder;
 mod follow;
 mod measure;
@@ -19,6 +20,7 @@ pub mod node;
 pub mod up;
 
 pub use access::AccessOptions;
+pub use dns::AuthorityOptions;
 pub use folder::DataFolder;
 pub use store::StoreOptions;
 

@@ -2,7 +2,9 @@
 
 use super::control_plane::{self, ControlPlane, ControlPlaneConfig};
 use super::data_plane::{self, DataPlane};
-use super::{AccessOptions, DataFolder, StoreOptions, TOKEN_FILE, access, rights, signals, store};
+use super::{
+    AccessOptions, AuthorityOptions, DataFolder, StoreOptions, TOKEN_FILE, access, dns, rights, signals, store,
+};
 use crate::api::Token;
 use crate::discovery::{CertificateConfig, DiscoveryConfig, EndpointPolicy, Namespaces};
 use crate::embedded::api::{ApiConfig, ApiServer};
@@ -16,7 +18,7 @@ use crate::telemetry::{logs, recorder};
 use crate::tls::Authority;
 use anyhow::{Context, Result};
 use serde_json::json;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +47,10 @@ pub struct UpOptions {
     pub domain: Hostname,
     /// Where other gateways of this cluster are, each of which has to lead to an environment before it is ready.
     pub gateways: Vec<crate::gateways::Place>,
+    /// The file of DNS: which records are kept where.
+    pub dns_file: Option<PathBuf>,
+    /// The name server of its own.
+    pub dns: Option<AuthorityOptions>,
     /// A file of routes beside the cluster.
     pub routes: Option<PathBuf>,
     /// Who may call the management API, and how it is served.
@@ -74,6 +80,7 @@ pub struct Addresses {
 
 /// A running one.
 pub struct Up {
+    name_server_end: CancellationToken,
     folder: DataFolder,
     addresses: Addresses,
     authority: Arc<Authority>,
@@ -100,6 +107,11 @@ pub fn run(options: UpOptions, greet: impl FnOnce(&Up)) -> Result<()> {
 
 /// Builds it whole: sockets first, so that a port in use is told before anything was begun.
 pub async fn build(options: UpOptions) -> Result<Up> {
+    // On the heap: it holds every part until all of them are there.
+    Box::pin(build_whole(options)).await
+}
+
+async fn build_whole(options: UpOptions) -> Result<Up> {
     let folder = DataFolder::open(&options.data)?;
     let path = folder.path().to_owned();
     let metrics = recorder::install()?;
@@ -121,6 +133,13 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         options.clock.clone(),
     )?;
     let api = control_plane::bind(options.api, "--api").await?;
+    let name_server = match &options.dns {
+        Some(listen) => {
+            let gateway = vec![reached_by(options.http.ip())];
+            Some(Box::pin(dns::bind(listen, &options.domain, gateway)).await?)
+        }
+        None => None,
+    };
     let cluster = open_cluster(&path, options.kube, &authority).await?;
     let client = cluster.client();
     let (node, controllers, controllers_end) = start_cluster(&cluster, &path, options.executable).await?;
@@ -149,9 +168,20 @@ pub async fn build(options: UpOptions) -> Result<Up> {
         last_good: None,
         uses: None,
     });
+    let may: dns::May = Arc::new(|| true);
+    let scope = dns::Scope { environments: None, watched: None, own: NAMESPACE.to_owned() };
+    let desk = options.dns_file.as_deref();
+    let desk = desk.map(|file| dns::desk(file, client.clone(), options.domain.clone(), scope, &may)).transpose()?;
+    let name_server_end = CancellationToken::new();
+    let name_server_address = name_server.as_ref().map(dns::Authority::address);
+    if let Some(name_server) = name_server {
+        let (table, changes) = (data_plane.table.clone(), data_plane.discovery.changes());
+        dns::serve(name_server, options.domain.clone(), table, changes, &name_server_end);
+    }
     let access = access::access(settings, &kept, &client)?;
     let config = ControlPlaneConfig {
         places: options.gateways,
+        dns: desk,
         client,
         namespace: NAMESPACE.to_owned(),
         namespaces: operator::Namespaces::All,
@@ -177,11 +207,32 @@ pub async fn build(options: UpOptions) -> Result<Up> {
     let control_plane = control_plane::start(config, api)?;
     let Addresses { http, https, api, kube } = addresses;
     let scheme = options.access.scheme();
-    super::write_addresses(
-        &path,
-        &json!({"http": http, "https": https, "api": api, "apiScheme": scheme, "kube": kube}),
-    )?;
-    Ok(Up { folder, addresses, authority, cluster, node, controllers, controllers_end, data_plane, control_plane })
+    let mut told = json!({"http": http, "https": https, "api": api, "apiScheme": scheme, "kube": kube});
+    if let (Some(address), Some(told)) = (name_server_address, told.as_object_mut()) {
+        told.insert("dns".to_owned(), json!(address));
+    }
+    super::write_addresses(&path, &told)?;
+    Ok(Up {
+        name_server_end,
+        folder,
+        addresses,
+        authority,
+        cluster,
+        node,
+        controllers,
+        controllers_end,
+        data_plane,
+        control_plane,
+    })
+}
+
+/// The address by which this machine is reached that listens at `address`.
+fn reached_by(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(address) if address.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(address) if address.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        address => address,
+    }
 }
 
 async fn open_cluster(folder: &Path, listen: SocketAddr, authority: &Authority) -> Result<ApiServer> {
@@ -242,6 +293,7 @@ impl Up {
 
     /// Ends all of it: requests first, pods last.
     pub async fn shutdown(self, grace: Duration) -> Result<()> {
+        self.name_server_end.cancel();
         let gateway = self.data_plane.shutdown(grace).await;
         let manager = self.control_plane.shutdown(grace).await;
         // Controllers before the node: they would take its going for pods that need replacing.

@@ -137,7 +137,7 @@ impl Arm {
                 Err(AzureError::Precondition { .. } | AzureError::Absent { .. }) if lost.is_some() => {}
                 Err(error) => return Err(error),
             }
-            let found = self.look(call).await?;
+            let found = self.look(call).await.map_err(|error| unsettled(call, error))?;
             match settle(found.as_ref()) {
                 Settled::Applied => return Ok(found.unwrap_or_default()),
                 Settled::Otherwise => return Err(AzureError::Precondition { what: call.to_string() }),
@@ -256,6 +256,17 @@ fn same_origin(url: &str, management: &Url) -> Result<Url, String> {
         }
         Ok(parsed) => Ok(parsed),
         Err(reason) => Err(format!("it leads to what is no URL: {reason}")),
+    }
+}
+
+/// A lost write that could not be looked after either.
+fn unsettled(call: &Call, look: AzureError) -> AzureError {
+    match look {
+        AzureError::Unavailable { attempts, reason, .. } => {
+            let reason = format!("whether it took effect is not known, as a look at it got no answer either: {reason}");
+            AzureError::Unavailable { what: call.to_string(), attempts, reason }
+        }
+        other => other,
     }
 }
 

@@ -4,6 +4,7 @@ use super::access::AccessArguments;
 use super::exit::Failure;
 use super::globals::Globals;
 use super::store::KeepArguments;
+use crate::app::AuthorityOptions;
 use crate::app::gateway::ClusterAccess;
 use crate::app::manager::{
     CertificateConfig, GatewayPlace, LeaseName, Manager, ManagerOptions, PublicUrl, Publish, PublishAddress, SecretKey,
@@ -74,6 +75,15 @@ pub(super) struct Arguments {
     /// The file of routes that the gateways are given, so that explain knows it as well
     #[arg(long, value_name = "FILE")]
     routes: Option<PathBuf>,
+    /// The file of DNS: which records are kept where (config/dns/example.yaml)
+    #[arg(long, value_name = "FILE")]
+    dns: Option<PathBuf>,
+    /// Answer DNS questions for the domain here, by UDP and TCP, with the addresses of --publish-address
+    #[arg(long, value_name = "ADDR")]
+    dns_authority: Option<SocketAddr>,
+    /// Who may get the whole zone from --dns-authority: an address or a range; once for each
+    #[arg(long, value_name = "RANGE", requires = "dns_authority", value_parser = super::up::peer)]
+    dns_peer: Vec<ipnet::IpNet>,
     /// Let endpoints have loopback addresses, for a cluster whose pods run on this machine
     #[arg(long)]
     allow_loopback_endpoints: bool,
@@ -106,6 +116,8 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         lease,
         lease_duration: Duration::from_secs(arguments.lease_duration),
         routes: arguments.routes.clone(),
+        dns: arguments.dns.clone(),
+        authority: arguments.dns_authority.map(|listen| AuthorityOptions { listen, peers: arguments.dns_peer.clone() }),
         allow_loopback_endpoints: arguments.allow_loopback_endpoints,
         store: arguments.keep.options()?,
     };

@@ -7,6 +7,7 @@ mod classes;
 mod client;
 mod completions;
 mod costs;
+mod dns;
 mod env;
 mod exit;
 mod explain;
@@ -79,6 +80,9 @@ enum Command {
     /// Translate the configuration of another gateway
     #[command(subcommand)]
     Migrate(migrate::Command),
+    /// Show the plan for DNS, and look whether names resolve
+    #[command(subcommand)]
+    Dns(dns::Command),
     /// List the classes, or show one
     Classes(classes::Arguments),
     /// Say how much environments take, and how much they may
@@ -128,6 +132,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Manager(arguments) => manager::run(&cli.globals, arguments),
         Command::Node(arguments) => node::run(&cli.globals, arguments),
         Command::Env(command) => client::block_on(env::run(&cli.globals, command)),
+        Command::Dns(command) => client::block_on(dns::run(&cli.globals, command)),
         Command::Explain(arguments) => client::block_on(explain::run(&cli.globals, arguments)),
         Command::Routes(arguments) => client::block_on(routes::run(&cli.globals, arguments)),
         Command::Preview(arguments) => client::block_on(preview::run(&cli.globals, arguments)),

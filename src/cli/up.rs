@@ -4,6 +4,7 @@ use super::access::AccessArguments;
 use super::exit::Failure;
 use super::globals::Globals;
 use super::store::KeepArguments;
+use crate::app::AuthorityOptions;
 use crate::app::up::{Addresses, Up, UpOptions};
 use crate::model::{Clock, Hostname};
 use crate::telemetry::access_log::Sink;
@@ -31,6 +32,15 @@ pub(super) struct Arguments {
     /// The admin port of another gateway of this cluster, which has to lead to an environment before it is ready
     #[arg(long, value_name = "URL")]
     pub(super) gateway: Vec<crate::app::manager::GatewayPlace>,
+    /// Answer DNS questions for the domain here, by UDP and TCP, like 127.0.0.1:5353
+    #[arg(long, value_name = "ADDR")]
+    pub(super) dns: Option<SocketAddr>,
+    /// Who may get the whole zone from --dns: an address or a range; once for each
+    #[arg(long, value_name = "RANGE", requires = "dns", value_parser = peer)]
+    pub(super) dns_peer: Vec<ipnet::IpNet>,
+    /// The file of DNS: which records are kept where (config/dns/example.yaml)
+    #[arg(long, value_name = "FILE")]
+    pub(super) dns_file: Option<PathBuf>,
     /// A file of routes beside those of the cluster
     #[arg(long, value_name = "FILE")]
     pub(super) routes: Option<PathBuf>,
@@ -44,7 +54,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { http, https, api, kube, domain, gateway, routes, access, access_log, keep } = arguments.clone();
+    let Arguments { http, https, api, kube, domain, gateway, routes, access, access_log, keep, .. } = arguments.clone();
     let access_log = access_log.as_deref().map(sink);
     let options = UpOptions {
         data: globals.data()?,
@@ -60,8 +70,17 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         store: keep.options()?,
         clock: Clock::system(),
         executable: None,
+        dns: arguments.dns.map(|listen| AuthorityOptions { listen, peers: arguments.dns_peer.clone() }),
+        dns_file: arguments.dns_file.clone(),
     };
     Ok(crate::app::up::run(options, greet)?)
+}
+
+/// Who may get a whole zone: an address, or a range of them.
+pub(super) fn peer(text: &str) -> Result<ipnet::IpNet, String> {
+    let address = text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from).ok();
+    let wrong = || format!("{} is neither an address nor a range like 10.0.0.0/24", crate::model::shown(text));
+    address.or_else(|| text.parse().ok()).ok_or_else(wrong)
 }
 
 /// Where the access log goes.

@@ -3,7 +3,7 @@
 use super::fields::{Fields, Mistakes, kind};
 use super::{ConfigErrors, parse_yaml};
 use crate::dns::rfc2136::{Algorithm, ServerAddress};
-use crate::dns::settings::{AzureSettings, Defaults, Mode, ProviderSettings, Settings, ZoneSettings};
+use crate::dns::settings::{AzureConnection, AzureSettings, Defaults, Mode, ProviderSettings, Settings, ZoneSettings};
 use crate::dns::{Guard, Owner, Ttl};
 use crate::model::{Hostname, RecordTarget, did_you_mean, parse_duration, shown};
 use serde_json::Value;
@@ -21,8 +21,12 @@ const MIN_PERIOD: Duration = Duration::from_secs(10);
 pub fn read_dns(text: &str, file: &str) -> Result<Settings, ConfigErrors> {
     let document = parse_yaml(text, file)?;
     let mut mistakes = Mistakes::default();
-    let top =
-        Fields::of(&document, "", &["owner", "confirm", "period", "resolvers", "defaults", "zones"], &mut mistakes);
+    let top = Fields::of(
+        &document,
+        "",
+        &["owner", "confirm", "period", "resolvers", "defaults", "azure", "zones"],
+        &mut mistakes,
+    );
     let owner = required(&top, "owner", "a name of this installation, like team-cluster", &mut mistakes);
     let owner = owner.and_then(|owner| mistakes.check("owner", owner.parse::<Owner>()));
     let guard = top.value("confirm").map_or_else(Guard::default, |value| guard(value, &mut mistakes));
@@ -31,6 +35,11 @@ pub fn read_dns(text: &str, file: &str) -> Result<Settings, ConfigErrors> {
     let resolvers =
         resolvers.iter().filter_map(|(path, value)| mistakes.check(path, resolver(value))).collect::<Vec<_>>();
     let defaults = defaults(top.value("defaults"), &mut mistakes);
+    let azure = top.value("azure").and_then(|value| {
+        // Its own reader knows its fields; of several mistakes it tells the first.
+        let read = serde_json::from_value::<AzureConnection>(value.clone()).map_err(|error| error.to_string());
+        mistakes.check("azure", read)
+    });
     let zones = top.some_list("zones", &mut mistakes);
     let mut read: Vec<ZoneSettings> = Vec::new();
     for (path, value) in &zones {
@@ -38,11 +47,14 @@ pub fn read_dns(text: &str, file: &str) -> Result<Settings, ConfigErrors> {
         if read.iter().any(|other| other.zone == zone.zone) {
             mistakes.add(path, format!("the zone {} stands here twice", zone.zone));
         }
+        if matches!(zone.provider, ProviderSettings::Azure(_)) && top.value("azure").is_none() {
+            mistakes.add(path, "Azure keeps it, and the field azure of the file does not say with which credential");
+        }
         read.push(zone);
     }
     // Without an owner there was a mistake, so what stands in its place is never seen.
     let owner = owner.or_else(|| "unnamed".parse().ok());
-    let settings = owner.map(|owner| Settings { owner, guard, period, resolvers, defaults, zones: read });
+    let settings = owner.map(|owner| Settings { owner, guard, period, resolvers, defaults, azure, zones: read });
     let settings = mistakes.finish(file, settings)?;
     settings.ok_or_else(|| ConfigErrors::one(file, "owner", "it is missing".to_owned()))
 }
@@ -255,5 +267,9 @@ zones:
         let zone = "{zone: a.test, azure: {subscription: 00000000-0000-0000-0000-000000000000, resourceGroup: g}}";
         let said = read_dns(&format!("owner: o\nzones: [{zone}, {zone}]"), "f").unwrap_err().to_string();
         assert!(said.contains("zones[1]: the zone a.test stands here twice"), "{said}");
+        assert!(said.contains("zones[0]: Azure keeps it, and the field azure of the file"), "{said}");
+        let wrong = format!("owner: o\nazure: {{credential: {{azureClo: {{}}}}}}\nzones: [{zone}]");
+        let said = read_dns(&wrong, "f").unwrap_err().to_string();
+        assert!(said.contains("azure: unknown variant `azureClo`"), "{said}");
     }
 }

@@ -59,7 +59,8 @@ fn fingerprint(zone: &Hostname, plan: &Plan) -> String {
     hash.update(zone.as_str());
     for change in plan.deletions() {
         if let Change::Delete(existing) = change {
-            hash.update(format!("\n{}", existing.set));
+            let set = &existing.set;
+            hash.update(format!("\n{} {} {} {}", set.name, set.ttl, set.kind(), set.values.texts().join(" ")));
         }
     }
     hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()

@@ -17,6 +17,9 @@ use tokio::time::Instant;
 /// How many sets are asked for at the same time.
 const QUESTIONS: usize = 16;
 
+/// Whether this process may write now.
+pub type May = Arc<dyn Fn() -> bool + Send + Sync>;
+
 /// Which set a state is about.
 pub type SetKey = (RecordName, Kind);
 
@@ -144,12 +147,7 @@ impl Keeper {
 
     /// Brings the zone to what is desired. `confirmed` names deletions that somebody has confirmed; `may` is asked before each
     /// change whether this process still may write.
-    pub async fn pass(
-        &mut self,
-        wanted: &ZoneWanted,
-        confirmed: Option<&str>,
-        may: &(dyn Fn() -> bool + Sync),
-    ) -> Pass {
+    pub async fn pass(&mut self, wanted: &ZoneWanted, confirmed: Option<&str>, may: &May) -> Pass {
         let mut pass = Pass::default();
         if let Err(failure) = self.list().await {
             self.all_failed(wanted, &failure, &mut pass);
@@ -194,7 +192,7 @@ impl Keeper {
         }
     }
 
-    async fn carry_out(&mut self, changes: Vec<Change>, pass: &mut Pass, may: &(dyn Fn() -> bool + Sync)) {
+    async fn carry_out(&mut self, changes: Vec<Change>, pass: &mut Pass, may: &May) {
         let mut is_stale = false;
         let mut changes = changes.into_iter();
         while let Some(change) = changes.next() {
@@ -250,21 +248,28 @@ impl Keeper {
 
     /// Asks for the sets that are there and were not seen to resolve yet.
     async fn verify(&mut self, wanted_sets: &ZoneWanted, pass: &mut Pass) {
-        let sets: Vec<&RecordSet> = wanted_sets
-            .desired
-            .iter()
-            .filter(|set| !pass.states.contains_key(&(set.name.clone(), set.kind())))
-            .collect();
         self.verified.retain(|set| wanted_sets.desired.get(&set.name, set.kind()) == Some(set));
-        let (verifier, authority, verified) = (&self.config.verifier, &self.config.authority, &self.verified);
-        let states: Vec<(&RecordSet, SetState)> = futures::stream::iter(sets)
-            .map(|set| async move {
-                let state = if verified.contains(set) {
-                    SetState::Resolves(format!("{set} resolves"))
-                } else {
-                    look(verifier, authority, set).await
-                };
-                (set, state)
+        let mut unknown = Vec::new();
+        for set in wanted_sets.desired.iter() {
+            let key = (set.name.clone(), set.kind());
+            if pass.states.contains_key(&key) {
+                continue;
+            }
+            if self.verified.contains(set) {
+                let said = format!("{} resolves to {}", set.name, wanted(&set.values));
+                pass.states.insert(key, SetState::Resolves(said));
+            } else {
+                unknown.push(set.clone());
+            }
+        }
+        let config = self.config.clone();
+        let states: Vec<(RecordSet, SetState)> = futures::stream::iter(unknown)
+            .map(move |set| {
+                let (verifier, authority) = (config.verifier.clone(), config.authority.clone());
+                async move {
+                    let state = look(&verifier, &authority, &set).await;
+                    (set, state)
+                }
             })
             .buffer_unordered(QUESTIONS)
             .collect()

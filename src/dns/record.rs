@@ -87,6 +87,9 @@ impl Values {
     }
 }
 
+/// So many values of a set stand in a sentence.
+const SHOWN_VALUES: usize = 8;
+
 /// How long a record may be kept, in seconds: 1 to 2147483647 (RFC 2181, section 8).
 pub type Ttl = u32;
 
@@ -110,7 +113,11 @@ impl RecordSet {
 
 impl fmt::Display for RecordSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {} {}", self.name, self.ttl, self.kind(), self.values.texts().join(" "))
+        let texts = self.values.texts();
+        let more = texts.len().saturating_sub(SHOWN_VALUES);
+        let shown = texts.into_iter().take(SHOWN_VALUES).collect::<Vec<_>>().join(" ");
+        write!(f, "{} {} {} {shown}", self.name, self.ttl, self.kind())?;
+        if more > 0 { write!(f, " and {more} more") } else { Ok(()) }
     }
 }
 

@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use crate::azure::Settings as AzureConnection;
+
 /// The file of DNS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -20,6 +22,8 @@ pub struct Settings {
     pub resolvers: Vec<SocketAddr>,
     /// What holds for classes that say nothing else.
     pub defaults: Defaults,
+    /// How Azure is reached, for zones that it keeps.
+    pub azure: Option<AzureConnection>,
     /// The zones.
     pub zones: Vec<ZoneSettings>,
 }

@@ -1,8 +1,5 @@
 //! What happened to an environment, for whoever wants to be told.
 
-use super::EnvironmentKey;
-use jiff::Timestamp;
-
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum HappeningKind {
@@ -54,22 +51,4 @@ impl HappeningKind {
             Self::Deleted => "deleted",
         }
     }
-}
-
-/// Something that happened to an environment. The operator that acts tells each once; one that takes over may tell the last
-/// one again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Happening {
-    /// What.
-    pub kind: HappeningKind,
-    /// When.
-    pub at: Timestamp,
-    /// In which namespace the environment is.
-    pub namespace: Box<str>,
-    /// To which environment.
-    pub environment: EnvironmentKey,
-    /// A sentence for people.
-    pub message: String,
-    /// When it expires, where that is what is told.
-    pub expires_at: Option<Timestamp>,
 }

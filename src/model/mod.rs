@@ -18,7 +18,7 @@ pub use class_name::{ClassName, InvalidClassName};
 pub use clock::{Clock, between, earlier, later};
 pub use duration::{parse_duration, shown_duration};
 pub use environment_key::EnvironmentKey;
-pub use happening::{Happening, HappeningKind};
+pub use happening::HappeningKind;
 pub use hostname::{Hostname, InvalidHostname};
 pub use nearest::{did_you_mean, nearest};
 pub use parameters::{MAX_PARAMETER_CHARS, ParameterDeclaration, ParameterError, ParameterName, Parameters};

@@ -9,7 +9,6 @@ use super::render::Rendered;
 use super::revisions::numbers;
 use super::rollout::{ClassVersion, Comer, Turn, serves};
 use super::world::EnvironmentId;
-use crate::model::HappeningKind;
 use crate::resources::{Environment, EnvironmentRollout, labels};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ObjectReference, Service};
@@ -80,13 +79,9 @@ impl Reconciler {
         let recorded = self.record(id, environment, plan, &rendered.revision).await?;
         let about = environment.object_ref(&());
         if let Some(new) = &recorded {
-            let (reason, kind) = match new.number {
-                1 => ("Created", HappeningKind::Created),
-                _ => ("Deployed", HappeningKind::Changed),
-            };
+            let reason = if new.number == 1 { "Created" } else { "Deployed" };
             let said = format!("revision {}: {}", new.number, new.changes);
             self.events.tell(&about, reason, &said).await;
-            self.happenings.tell(id, kind, self.clock.second(), &said, None);
         } else {
             self.tell_repair(&about, "Deployment", &deployment).await;
         }

@@ -10,7 +10,6 @@ mod classes;
 mod compare;
 mod decide;
 mod events;
-mod happenings;
 mod life;
 mod look;
 mod plan;
@@ -32,7 +31,6 @@ mod watch;
 mod workload;
 mod world;
 
-pub use happenings::Happenings;
 pub use publish::{Publish, PublishAddress};
 pub use restart::take_back_ready;
 pub use shipped::{InstallError, SHIPPED, install_shipped};
@@ -76,8 +74,6 @@ pub struct OperatorConfig {
     pub publish: Publish,
     /// What time it is for the life of environments.
     pub clock: Clock,
-    /// Where it tells what happens to environments.
-    pub happenings: Happenings,
 }
 
 /// Where environments live.

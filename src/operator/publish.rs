@@ -46,6 +46,16 @@ pub enum PublishAddress {
     Name(Hostname),
 }
 
+impl PublishAddress {
+    /// The IP address, if it is one.
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self {
+            Self::Ip(address) => Some(*address),
+            Self::Name(_) => None,
+        }
+    }
+}
+
 impl FromStr for PublishAddress {
     type Err = String;
 

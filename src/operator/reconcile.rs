@@ -16,10 +16,10 @@ use super::rollout::{Rollouts, outcome};
 use super::status::{Figures, status};
 use super::uses::Uses;
 use super::world::{EnvironmentId, World};
-use super::{Happenings, Namespaces, OperatorConfig, PublicUrl, Workload};
+use super::{Namespaces, OperatorConfig, PublicUrl, Workload};
 use crate::cluster::rights::{Held, refused};
 use crate::gateways::Gateways;
-use crate::model::{Clock, HappeningKind, Hostname, between};
+use crate::model::{Clock, Hostname, between};
 use crate::resources::{Environment, labels};
 use crate::routing::{Match, RequestView, Table};
 use jiff::Timestamp;
@@ -65,8 +65,6 @@ pub struct Reconciler {
     pub rights: watch::Receiver<Held>,
     /// What time it is for the life of environments.
     pub clock: Clock,
-    /// Who hears what happens to them.
-    pub happenings: Happenings,
     /// What gateways tell of their use.
     pub uses: Uses,
     /// How changed classes roll through them.
@@ -100,7 +98,6 @@ impl Reconciler {
             changes: config.changes,
             rights: config.rights,
             clock: config.clock,
-            happenings: config.happenings,
             uses: Uses::default(),
             rollouts: Rollouts::default(),
             gateways: config.gateways,
@@ -164,7 +161,7 @@ impl Reconciler {
         let living = class.as_ref().map(|class| self.living(id, environment, class));
         if let (Some(class), Some(living)) = (&class, &living) {
             if let Some(why) = &living.expired {
-                return self.expire(id, environment, class, why).await.map(|()| None);
+                return self.expire(id, environment, class, (living, why)).await.map(|()| None);
             }
             if living.wake {
                 match self.wake(id, environment).await {
@@ -243,7 +240,7 @@ impl Reconciler {
             };
         }
         if let Some(living) = look.living {
-            self.tell_life(id, environment, living).await;
+            self.tell_life(environment, living).await;
         }
         let status = status(environment, decision, figures);
         match self.say(id, environment, &status).await {
@@ -298,8 +295,6 @@ impl Reconciler {
 
     fn forget(&self, id: &EnvironmentId) {
         if self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(id) {
-            let said = "the environment is gone with all that belonged to it";
-            self.happenings.tell(id, HappeningKind::Deleted, self.clock.second(), said, None);
             self.wake_refused();
         }
         self.uses.forget(id);

@@ -3,7 +3,6 @@
 use super::decide::Decision;
 use super::reconcile::Reconciler;
 use super::world::EnvironmentId;
-use crate::model::HappeningKind;
 use crate::resources::{
     ConditionType, Environment, EnvironmentLife, EnvironmentRollout, EnvironmentStatus, set_condition,
 };
@@ -91,24 +90,17 @@ impl Reconciler {
         let was = before.and_then(|status| ready(&status.conditions));
         let is = ready(&status.conditions);
         if let Some(is) = is.filter(|is| was.is_none_or(|was| was.reason != is.reason)) {
-            self.tell(id, environment, is).await;
+            self.tell(environment, is).await;
         }
         Ok(())
     }
 
-    async fn tell(&self, id: &EnvironmentId, environment: &Environment, ready: &Condition) {
+    async fn tell(&self, environment: &Environment, ready: &Condition) {
         let about = environment.object_ref(&());
-        let happened = |kind| self.happenings.tell(id, kind, self.clock.second(), &ready.message, None);
         match ready.reason.as_str() {
-            _ if ready.status == "True" => {
-                happened(HappeningKind::Ready);
-                self.events.tell(&about, "Ready", &ready.message).await;
-            }
+            _ if ready.status == "True" => self.events.tell(&about, "Ready", &ready.message).await,
             "Creating" | "Starting" | "RollingOut" | "ScaledToZero" | EnvironmentNote::ASLEEP => {}
-            reason => {
-                happened(HappeningKind::Failed);
-                self.events.warn(&about, reason, &ready.message).await;
-            }
+            reason => self.events.warn(&about, reason, &ready.message).await,
         }
     }
 }

@@ -12,8 +12,11 @@
 
 mod answers;
 mod emulator;
+#[path = "../support/mod.rs"]
+mod harness;
 mod many;
 mod operations;
 mod schema;
 mod tokens;
+mod whole;
 mod zones;

@@ -4,7 +4,7 @@
 use crate::emulator::{Emulator, Faults, ZONE};
 use crate::zones::{address, alias, owner, provider, zone};
 use doorstep::azure::Clock;
-use doorstep::dns::{Desired, Guard, Keeper, KeeperConfig, ProviderError, RecordSet, Verifier, ZoneWanted};
+use doorstep::dns::{Desired, Guard, Keeper, KeeperConfig, May, ProviderError, RecordSet, Verifier, ZoneWanted};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -82,7 +82,8 @@ fn record(number: usize, stage: usize) -> Option<RecordSet> {
 
 /// One pass over the zone by the manager's own keeper; whether nothing was left to do.
 async fn pass(keeper: &mut Keeper, wanted: &ZoneWanted, clock: &Clock, tally: &mut BTreeMap<&str, usize>) -> bool {
-    let pass = keeper.pass(wanted, None, &|| true).await;
+    let may: May = Arc::new(|| true);
+    let pass = keeper.pass(wanted, None, &may).await;
     *tally.entry("changed").or_default() += pass.changed;
     assert!(pass.refused.is_none(), "{:?}", pass.refused);
     let Some(failure) = pass.failure else { return pass.changed == 0 };

@@ -18,3 +18,7 @@ mod owners;
 mod refusals;
 mod server;
 mod updates;
+mod whole;
+
+#[path = "../support/mod.rs"]
+mod harness;

@@ -148,6 +148,8 @@ fn spawn(make: Make, folder: &Path, port: u16) -> Child {
     };
     let file = folder.join("configuration");
     std::fs::write(&file, text).unwrap();
+    // Knot makes the folders of its journal, but not the one above them.
+    std::fs::create_dir_all(folder.join("db")).unwrap();
     let log = std::fs::File::create(folder.join("log")).unwrap();
     // Debian keeps daemons out of the paths of people.
     let known = ["/usr/sbin", "/usr/bin", "/usr/local/sbin"].map(|folder| Path::new(folder).join(program));
@@ -271,9 +273,13 @@ pub fn lines(set: &RecordSet, owner: &str) -> Vec<String> {
     let wildcard = if set.name.is_wildcard() { "_wildcard." } else { "" };
     let label = kind.as_str().to_lowercase();
     lines.push(format!(
-        "_doorstep-{label}.{wildcard}{}. {} IN TXT \"heritage=doorstep,owner={owner}\"",
-        set.name.base(),
-        set.ttl
+        "_doorstep-{label}.{wildcard}{}. 300 IN TXT \"heritage=doorstep,owner={owner}\"",
+        set.name.base()
     ));
     lines
+}
+
+/// A manager that always leads.
+pub fn may() -> doorstep::dns::May {
+    Arc::new(|| true)
 }

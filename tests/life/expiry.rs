@@ -59,7 +59,8 @@ async fn one_expires_with_warnings_and_the_extended_and_the_pinned_one_stay() {
         it.until_host(user, 200, "").await;
     }
 
-    // Made anew, it answers; and what was told of it is forgotten.
+    // Made anew, it answers; and what was told of it is forgotten. By the clock that is held, it is two weeks old already.
+    it.class("integration", json!({"life": {"max": "90d", "extendTo": "180d"}})).await;
     it.make("haimaz").await;
     it.until_ready("haimaz").await;
     it.until_host("haimaz", 200, "").await;

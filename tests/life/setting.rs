@@ -23,7 +23,7 @@ pub struct Setting {
     pub client: kube::Client,
     up: Up,
     http: reqwest::Client,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// What a host answered.
@@ -40,6 +40,8 @@ impl Setting {
         let clock = Clock::held(Timestamp::now());
         let any = "127.0.0.1:0".parse().unwrap();
         let mut up = Box::pin(up::build(UpOptions {
+            dns: None,
+            dns_file: None,
             data: folder.path().to_owned(),
             http: any,
             https: any,
@@ -59,11 +61,20 @@ impl Setting {
         up.ready().await.unwrap();
         let client = client_of(up.kubeconfig()).await;
         let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap();
-        Self { clock, client, up, http, _folder: folder }
+        Self { clock, client, up, http, folder }
     }
 
     pub async fn stop(self) {
         self.up.shutdown(Duration::from_secs(5)).await.unwrap();
+    }
+
+    /// A command of this one: its exit code, standard output and standard error.
+    pub async fn cli(&self, arguments: &[&str]) -> (i32, String, String) {
+        let mut command = tokio::process::Command::new(crate::harness::binary());
+        command.args(arguments).env("DOORSTEP_DATA", self.folder.path()).env_remove("DOORSTEP_SERVER");
+        let output = command.env_remove("DOORSTEP_TOKEN").stdin(std::process::Stdio::null()).output().await.unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
     }
 
     pub fn environments(&self) -> Api<Environment> {

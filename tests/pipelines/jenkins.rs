@@ -26,21 +26,36 @@ fn in_repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+/// A token as docs/pipelines.md has one made.
+fn token(doorstep: &Doorstep) -> String {
+    let made =
+        doorstep.cli_ok(&["token", "create", "Jenkins", "--role", "admin", "--scope", "read", "--scope", "deploy"]);
+    let token = made.trim().to_owned();
+    assert!(token.starts_with("dst_"), "{token}");
+    token
+}
+
 /// One build, started by `user`.
 fn build(doorstep: &Doorstep, workspace: &Workspace, user: Option<&str>, typed: &Typed) -> Output {
-    let token = std::fs::read_to_string(doorstep.folder.join("api-token")).unwrap();
+    let token = token(doorstep);
     let mut groovy = groovy();
     groovy.arg(in_repository("tests/pipelines/jenkins.groovy")).arg(in_repository("deploy/jenkins/Jenkinsfile"));
     groovy
         .env("PATH", workspace.path())
         .env("WORKSPACE", workspace.work())
-        .env("CREDENTIAL_doorstep-token", token.trim())
+        .env("CREDENTIAL_doorstep-token", &token)
         .env("GLOBAL_DOORSTEP_SERVER", format!("http://{}", doorstep.api));
     groovy.env_remove("STARTED_BY_USER").envs(user.map(|user| ("STARTED_BY_USER", user)));
     for (name, value) in typed.each() {
         groovy.env(format!("PARAM_{name}"), value);
     }
-    groovy.output().expect("Groovy runs")
+    let output = groovy.output().expect("Groovy runs");
+    let (out, err) = texts(&output);
+    assert!(
+        !out.contains(&token) && !err.contains(&token),
+        "the token is not printed, though sh -x prints each command"
+    );
+    output
 }
 
 #[test]

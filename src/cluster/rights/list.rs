@@ -278,6 +278,13 @@ pub const RIGHTS: &[Right] = &[
         &[Delete],
         "what gateways noted that are gone stays",
     ),
+    right(
+        (Manager, Environments, Degrades),
+        "",
+        "configmaps",
+        &[Get, Create, Patch],
+        "a DNS plan that deletes much cannot be confirmed",
+    ),
     right((Manager, Environments, Degrades), "", "pods/log", &[Get], "logs cannot be shown"),
     right((Manager, Environments, Degrades), "events.k8s.io", "events", &[List], "events cannot be shown"),
     right(

@@ -116,8 +116,12 @@ fn keeper(memory: &Arc<Memory>) -> Keeper {
     })
 }
 
+fn may(write: bool) -> May {
+    Arc::new(move || write)
+}
+
 async fn pass(keeper: &mut Keeper, wanted: &ZoneWanted) -> Pass {
-    keeper.pass(wanted, None, &|| true).await
+    keeper.pass(wanted, None, &may(true)).await
 }
 
 #[tokio::test]
@@ -171,7 +175,7 @@ async fn a_plan_that_deletes_much_waits_whole_for_its_confirmation() {
     assert_eq!(memory.sets.lock().unwrap().len(), 40, "nothing was done");
     let new = ("a40.x".parse().unwrap(), Kind::A);
     assert!(matches!(&refused.states[&new], SetState::Failed { reason: "PlanRefused", .. }));
-    let done = keeper.pass(&less, Some(&fingerprint), &|| true).await;
+    let done = keeper.pass(&less, Some(&fingerprint), &may(true)).await;
     assert!(done.is_done && done.refused.is_none(), "{done:?}");
     assert_eq!(memory.sets.lock().unwrap().len(), 11);
 }
@@ -191,7 +195,7 @@ async fn a_name_whose_class_cannot_be_read_is_left_as_it_is() {
 async fn nothing_is_written_by_one_that_leads_no_more() {
     let memory = Arc::new(Memory::default());
     let mut keeper = keeper(&memory);
-    let pass = keeper.pass(&wanted(0..3), None, &|| false).await;
+    let pass = keeper.pass(&wanted(0..3), None, &may(false)).await;
     assert_eq!((pass.changed, pass.is_done), (0, false));
     assert!(memory.sets.lock().unwrap().is_empty());
 }

@@ -188,7 +188,8 @@ impl Conversation<'_> {
                 "{server} finds our signature wrong (BADSIG): the key {key} has another secret there"
             )),
             Doubt::KeyRefused(error) => ProviderError::Refused(format!(
-                "{server} does not know the key {key} ({}): compare name and algorithm on both sides",
+                "{server} does not know the key {key}, or lets it do nothing of this kind ({}): compare name and algorithm on both \
+                 sides, and what it is allowed there",
                 if *error == TsigError::BadKey { "BADKEY" } else { "TSIG error" }
             )),
             Doubt::Clocks { ours, theirs } => ProviderError::Refused(match theirs {

@@ -1,11 +1,14 @@
 //! UPDATE messages (RFC 2136): prerequisites first, then what is to be changed.
 
 use super::{mark, wire_name, zone_name};
-use crate::dns::{Kind, Owner, ProviderError, RecordName, RecordSet, Values};
+use crate::dns::{Kind, Owner, ProviderError, RecordName, RecordSet, Ttl, Values};
 use crate::model::Hostname;
 use hickory_proto::op::{Message, OpCode, Query};
 use hickory_proto::rr::rdata::{A, AAAA, CNAME};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
+
+/// How long a mark may be kept. It is one for all: where a mark stays, not every server takes another time to live for it.
+const MARK_TTL: Ttl = 300;
 
 /// An UPDATE in the making.
 #[derive(Debug)]
@@ -71,7 +74,7 @@ impl Update {
 
     pub(super) fn put_mark(&mut self, set: &RecordSet, owner: &Owner) -> Built {
         let place = mark::mark_name(&set.name, set.kind())?;
-        self.changes.push(Record::from_rdata(place, set.ttl, RData::TXT(mark::mark(owner))));
+        self.changes.push(Record::from_rdata(place, MARK_TTL, RData::TXT(mark::mark(owner))));
         Ok(())
     }
 

@@ -19,6 +19,7 @@ fn settings(mode: Mode, target: &[&str]) -> Settings {
         period: Duration::from_secs(300),
         resolvers: Vec::new(),
         defaults: Defaults { mode, target: RecordTarget::parse(target.iter().copied()).ok(), ttl: 60 },
+        azure: None,
         zones: vec![zone("example.com"), zone("int.example.com")],
     }
 }

@@ -1,7 +1,6 @@
 //! What the decision asks for is done: an environment is woken, warned, or deleted as it has expired.
 
 use super::{Facts, Living};
-use crate::model::HappeningKind;
 use crate::operator::reconcile::Reconciler;
 use crate::operator::world::EnvironmentId;
 use crate::resources::{Class, Environment, EnvironmentLife, labels};
@@ -61,11 +60,42 @@ impl Reconciler {
         id: &EnvironmentId,
         environment: &Environment,
         class: &Class,
-        why: &str,
+        (living, why): (&Living, &str),
     ) -> Result<(), kube::Error> {
-        let now = self.clock.second();
         // First, so that no moment is without an answer; if this process ends in between, the next one comes here again.
-        self.bury(id, environment, class, why, now).await?;
+        self.bury(id, environment, class, why, self.clock.second()).await?;
+        let deleted = match self.mark_expired(id, environment, living).await {
+            Ok(marked) => self.delete_expired(id, &marked).await,
+            Err(error) => Err(error),
+        };
+        match deleted {
+            Ok(()) => {}
+            Err(kube::Error::Api(answer)) if answer.code == 404 => return Ok(()),
+            Err(kube::Error::Api(answer)) if answer.code == 409 => {
+                self.dig_up(id, class).await?;
+                return Err(kube::Error::Api(answer));
+            }
+            Err(error) => return Err(error),
+        }
+        self.events.warn(&environment.object_ref(&()), "Expired", &format!("it is deleted: {why}")).await;
+        Ok(())
+    }
+
+    /// Writes the last part of its life into its status, for those who follow it.
+    async fn mark_expired(
+        &self,
+        id: &EnvironmentId,
+        environment: &Environment,
+        living: &Living,
+    ) -> Result<Environment, kube::Error> {
+        let api: Api<Environment> = Api::namespaced(self.client.clone(), &id.namespace);
+        let version = &environment.metadata.resource_version;
+        let patch = json!({ "metadata": { "resourceVersion": version }, "status": { "life": living.told } });
+        api.patch_status(&id.name, &PatchParams::default(), &Patch::Merge(&patch)).await
+    }
+
+    /// Deletes what was looked at, and nothing newer.
+    async fn delete_expired(&self, id: &EnvironmentId, environment: &Environment) -> Result<(), kube::Error> {
         let api: Api<Environment> = Api::namespaced(self.client.clone(), &id.namespace);
         let params = DeleteParams {
             // Who extends it at this very moment keeps it.
@@ -76,39 +106,22 @@ impl Reconciler {
             propagation_policy: Some(PropagationPolicy::Foreground),
             ..DeleteParams::default()
         };
-        match api.delete(&id.name, &params).await {
-            Ok(_) => {}
-            Err(kube::Error::Api(answer)) if answer.code == 404 => return Ok(()),
-            Err(kube::Error::Api(answer)) if answer.code == 409 => {
-                self.dig_up(id, class).await?;
-                return Err(kube::Error::Api(answer));
-            }
-            Err(error) => return Err(error),
-        }
-        self.events.warn(&environment.object_ref(&()), "Expired", &format!("it is deleted: {why}")).await;
-        self.happenings.tell(id, HappeningKind::Expired, now, why, Some(now));
-        Ok(())
+        api.delete(&id.name, &params).await.map(drop)
     }
 
     /// Tells what changes in the life of an environment, before it is written: rather twice than never.
-    pub(in crate::operator) async fn tell_life(&self, id: &EnvironmentId, environment: &Environment, living: &Living) {
-        let (about, now) = (environment.object_ref(&()), self.clock.second());
+    pub(in crate::operator) async fn tell_life(&self, environment: &Environment, living: &Living) {
+        let about = environment.object_ref(&());
         let before = environment.status.as_ref().and_then(|status| status.life.as_ref());
         let was_asleep = before.is_some_and(|before| before.asleep_since.is_some());
         if let Some(warning) = &living.warning {
             self.events.warn(&about, "Expiring", warning).await;
-            let at = living.told.expires_at.as_ref().map(|time| time.0);
-            self.happenings.tell(id, HappeningKind::Warned, now, warning, at);
         }
         match (&living.asleep, was_asleep) {
-            (Some(why), false) => {
-                self.events.tell(&about, "Asleep", why).await;
-                self.happenings.tell(id, HappeningKind::Asleep, now, why, None);
-            }
+            (Some(why), false) => self.events.tell(&about, "Asleep", why).await,
             (None, true) => {
                 let said = format!("it sleeps no more{}", since(before));
                 self.events.tell(&about, "Woken", &said).await;
-                self.happenings.tell(id, HappeningKind::Woken, now, &said, None);
             }
             (Some(_), true) | (None, false) => {}
         }

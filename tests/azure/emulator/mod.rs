@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tempfile::TempDir;
 
-pub const SUBSCRIPTION: &str = "00000000-0000-0000-0000-00000000d00r";
+pub const SUBSCRIPTION: &str = "00000000-0000-0000-0000-00000000d004";
 pub const GROUP: &str = "doorstep";
 pub const ZONE: &str = "int.example.com";
 pub const SECRET: &str = "the-secret-of-the-tests";
