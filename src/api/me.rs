@@ -1,7 +1,7 @@
 //! `GET /me`: who calls, and what the caller may do.
 
 use super::problem::Problem;
-use crate::identity::{Action, Caller};
+use crate::identity::{Action, Caller, Scope};
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -42,6 +42,11 @@ pub struct CallerView {
 
 impl CallerView {
     fn of(caller: &Caller) -> Self {
+        // A scope of which the role may do nothing is none that the caller has.
+        let of_use = |scope: &Scope| {
+            let by_role = |action: &Action| action.scope() == *scope && action.role() <= caller.role;
+            caller.scopes.has(*scope) && Action::ALL.iter().any(by_role)
+        };
         let may = Action::ALL.into_iter().filter(|action| caller.may_ever(*action).is_ok());
         Self {
             subject: caller.subject.clone(),
@@ -49,7 +54,7 @@ impl CallerView {
             user: caller.user.as_ref().map(ToString::to_string),
             role: caller.role.to_string(),
             teams: caller.teams.iter().map(ToString::to_string).collect(),
-            scopes: caller.scopes.names(),
+            scopes: Scope::ALL.iter().filter(|scope| of_use(scope)).map(ToString::to_string).collect(),
             through: caller.through.to_string(),
             reaches_everyone: caller.reaches_everyone(),
             expires_at: caller.expires_at.map(|at| at.to_string()),

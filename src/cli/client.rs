@@ -28,8 +28,10 @@ pub(super) struct Client {
 
 /// What is presented.
 pub(super) enum Credential {
-    /// This token.
+    /// This token, which was given.
     Token(Token),
+    /// The token of the data folder.
+    DataFolder(Token),
     /// The token of a login with this manager, which is renewed before it ends.
     Login(Sessions),
     /// None: what is asked is open, or a client certificate is enough.
@@ -106,7 +108,7 @@ impl Client {
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
         let request = match &self.credential {
-            Credential::Token(token) => request.bearer_auth(token.reveal()),
+            Credential::Token(token) | Credential::DataFolder(token) => request.bearer_auth(token.reveal()),
             Credential::Login(sessions) => request.bearer_auth(sessions.token(&self.server).await?),
             Credential::Nothing => request,
         };
@@ -117,16 +119,28 @@ impl Client {
         }
         let body = response.bytes().await.unwrap_or_default();
         match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) if status.as_u16() == 401 => Err(Failure::of_problem(&problem)
-                .hint(format!("the manager at {} has another token than the data folder", self.server))
-                .hint(
-                    "use the data folder of that manager (--data, DOORSTEP_DATA), or give its token in DOORSTEP_TOKEN",
-                )),
+            Ok(problem) if status.as_u16() == 401 => Err(self.unknown(Failure::of_problem(&problem))),
             Ok(problem) => Err(Failure::of_problem(&problem)),
             Err(_) => {
                 Err(Failure::new(Exit::Failed, format!("{} answered {status}, not as a manager does", self.server))
                     .hint("is it the address of the management API? --server says which one is asked"))
             }
+        }
+    }
+
+    /// What helps where the manager does not know who calls.
+    fn unknown(&self, failure: Failure) -> Failure {
+        match &self.credential {
+            Credential::DataFolder(_) => {
+                failure.hint(format!("the manager at {} has another token than the data folder", self.server)).hint(
+                    "use the data folder of that manager (--data, DOORSTEP_DATA), or give its token in DOORSTEP_TOKEN",
+                )
+            }
+            Credential::Login(_) => failure.hint("log in again with: doorstep login"),
+            Credential::Token(_) => {
+                failure.hint("the token that was sent is that of DOORSTEP_TOKEN or DOORSTEP_TOKEN_FILE")
+            }
+            Credential::Nothing => failure,
         }
     }
 

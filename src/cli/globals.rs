@@ -95,7 +95,8 @@ impl Globals {
         }
         match self.token() {
             Err(_) if !given && self.client_cert.is_some() => Ok(Credential::Nothing),
-            token => token.map(Credential::Token),
+            token if given => token.map(Credential::Token),
+            token => token.map(Credential::DataFolder),
         }
     }
 

@@ -100,7 +100,7 @@ enum Command {
     /// Log in with a manager that knows issuers; the login serves all commands
     Login(login::Arguments),
     /// Forget the login with a manager
-    Logout,
+    Logout(login::Logout),
     /// Make, list and revoke tokens
     #[command(subcommand)]
     Token(token::Command),
@@ -144,7 +144,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Webhook(command) => client::block_on(webhook::run(&cli.globals, command)),
         Command::Admin(command) => client::block_on(admin::run(&cli.globals, command)),
         Command::Login(arguments) => client::block_on(login::run(&cli.globals, arguments)),
-        Command::Logout => client::block_on(login::logout(&cli.globals)),
+        Command::Logout(arguments) => client::block_on(login::logout(&cli.globals, arguments)),
         Command::Token(command) => client::block_on(token::run(&cli.globals, command)),
         Command::WhoAmI(arguments) => client::block_on(login::whoami(&cli.globals, arguments)),
         Command::Completions(arguments) => completions::run(&mut Cli::command(), arguments),

@@ -52,13 +52,16 @@ pub(super) struct List {
 pub(super) struct Revoke {
     /// The token's id, as the list has it; not the token itself
     id: String,
+    /// The form of the result
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
 }
 
 pub(super) async fn run(globals: &Globals, command: &Command) -> Result<(), Failure> {
     match command {
         Command::Create(arguments) => create(globals, arguments).await,
         Command::List(arguments) => list(globals, arguments).await,
-        Command::Revoke(arguments) => revoke(globals, &arguments.id).await,
+        Command::Revoke(arguments) => revoke(globals, arguments).await,
     }
 }
 
@@ -117,7 +120,8 @@ fn state(token: &TokenView) -> Cell {
     Cell::toned(token.state.as_str(), tone)
 }
 
-async fn revoke(globals: &Globals, id: &str) -> Result<(), Failure> {
+async fn revoke(globals: &Globals, arguments: &Revoke) -> Result<(), Failure> {
+    let id = arguments.id.as_str();
     if id.starts_with(crate::identity::PREFIX) {
         return Err(Failure::usage("that is a token itself; give its id, which begins with t")
             .hint("doorstep token list shows the ids"));
@@ -127,5 +131,6 @@ async fn revoke(globals: &Globals, id: &str) -> Result<(), Failure> {
             .hint("doorstep token list shows the ids"));
     }
     Client::new(globals)?.delete(&format!("/tokens/{id}")).await?;
-    output::line(&format!("revoked {id}"))
+    let revoked = serde_json::json!({"id": id, "state": "revoked"});
+    output::result(arguments.output, &revoked, |_, _| output::line(&format!("revoked {id}")))
 }

@@ -16,6 +16,7 @@ mod harness;
 #[allow(dead_code, reason = "each user of the issuer needs its own part of it")]
 mod issuer;
 
+mod kubernetes;
 mod login;
 mod tls;
 mod tokens;

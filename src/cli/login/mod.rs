@@ -40,6 +40,13 @@ pub(super) struct Arguments {
 }
 
 #[derive(Debug, Args)]
+pub(super) struct Logout {
+    /// The form of the result
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+}
+
+#[derive(Debug, Args)]
 pub(super) struct WhoAmI {
     /// The form of the result
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
@@ -91,19 +98,26 @@ fn chosen<'o>(options: &'o [LoginOption], wanted: Option<&str>, server: &str) ->
 }
 
 /// Forgets the login with the manager, and gives its token back where the issuer takes it.
-pub(super) async fn logout(globals: &Globals) -> Result<(), Failure> {
+pub(super) async fn logout(globals: &Globals, arguments: &Logout) -> Result<(), Failure> {
     let server = globals.server()?;
-    let Some(session) = globals.sessions()?.forget(&server)? else {
-        output::remark(&format!("you were not logged in with {server}"));
-        return Ok(());
+    let told = |was: bool| {
+        let outcome = serde_json::json!({"server": server, "wasLoggedIn": was});
+        output::result(arguments.output, &outcome, |_, _| match was {
+            true => output::line(&format!("logged out of {server}")),
+            false => {
+                output::remark(&format!("you were not logged in with {server}"));
+                Ok(())
+            }
+        })
     };
+    let Some(session) = globals.sessions()?.forget(&server)? else { return told(false) };
     if let (Some(url), Some(refresh)) = (&session.revocation_endpoint, &session.refresh_token) {
         // The login is forgotten here already; what the issuer keeps ends by itself.
         if let Err(error) = give_back(&session.token_endpoint, url, refresh, &session.client_id).await {
             output::remark(&format!("the issuer {} was not told: {error}", session.issuer));
         }
     }
-    output::line(&format!("logged out of {server}"))
+    told(true)
 }
 
 async fn give_back(
