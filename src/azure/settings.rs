@@ -3,7 +3,7 @@
 use super::error::AzureError;
 use super::throttle::Service;
 use serde::Deserialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How Azure is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -130,6 +130,20 @@ pub(super) struct Endpoints {
 }
 
 impl Settings {
+    /// The same settings, whose paths are meant from `folder`: that of the file in which they stand.
+    #[must_use]
+    pub fn relative_to(mut self, folder: &Path) -> Self {
+        let secret = match &mut self.credential {
+            CredentialSettings::WorkloadIdentity { token_file, .. } => token_file.as_mut(),
+            CredentialSettings::ClientSecret { secret_file, .. } => Some(secret_file),
+            CredentialSettings::ManagedIdentity { .. } | CredentialSettings::AzureCli { .. } => None,
+        };
+        for path in secret.into_iter().chain(self.authorities.as_mut()) {
+            *path = folder.join(&path);
+        }
+        self
+    }
+
     /// Checks the endpoints and api-versions; says all that is wrong.
     pub(super) fn endpoints(&self) -> Result<Endpoints, AzureError> {
         let (management, login, audience) = self.cloud.parts();
@@ -224,6 +238,16 @@ mod tests {
         let said = settings.endpoints().unwrap_err().to_string();
         assert!(said.contains("https only") && said.contains("cloud.login") && said.contains("\"newest\""), "{said}");
         assert!(!said.contains("hidden"), "{said}");
+    }
+
+    #[test]
+    fn paths_are_meant_from_the_folder_of_the_file_unless_they_are_absolute() {
+        let credential = json!({"clientSecret": {"tenant": "t", "client": "c", "secretFile": "secret"}});
+        let settings = settings(json!({"credential": credential, "authorities": "/etc/ca.pem"})).unwrap();
+        let settings = settings.relative_to(Path::new("/etc/doorstep"));
+        let CredentialSettings::ClientSecret { secret_file, .. } = settings.credential else { panic!("a secret") };
+        assert_eq!(secret_file, Path::new("/etc/doorstep/secret"));
+        assert_eq!(settings.authorities.as_deref(), Some(Path::new("/etc/ca.pem")));
     }
 
     #[test]

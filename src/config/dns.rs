@@ -38,7 +38,8 @@ pub fn read_dns(text: &str, file: &str) -> Result<Settings, ConfigErrors> {
     let azure = top.value("azure").and_then(|value| {
         // Its own reader knows its fields; of several mistakes it tells the first.
         let read = serde_json::from_value::<AzureConnection>(value.clone()).map_err(|error| error.to_string());
-        mistakes.check("azure", read)
+        let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+        mistakes.check("azure", read).map(|read| read.relative_to(folder))
     });
     let zones = top.some_list("zones", &mut mistakes);
     let mut read: Vec<ZoneSettings> = Vec::new();
