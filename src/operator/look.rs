@@ -112,7 +112,7 @@ impl Reconciler {
             replicas,
             deployment: Some(deployment),
             pods: &self.world.pods.all(id),
-            route: self.route(id, host),
+            route: self.route_through_all(id, environment, host),
             asleep: look.asleep(),
         })
     }
