@@ -16,6 +16,7 @@
 //! | [`upstream`] | connections to endpoints: choose, connect, pool |
 //! | [`tls`] | certificates by server name, and the development authority |
 //! | [`cluster`] | being a client of a cluster: credentials that rotate, leadership by a Lease, rights |
+//! | [`gateways`] | whether every replica of the gateway leads where the manager's table leads |
 //! | [`operator`] | an Environment becomes a Deployment and a Service, and its status tells how it is |
 //! | [`identity`] | who calls the management API, and what they may do |
 //! | [`dns`] | records in zones: what should be there, what is, and the changes between them |
@@ -36,6 +37,7 @@ pub mod config;
 pub mod discovery;
 pub mod dns;
 pub mod embedded;
+pub mod gateways;
 pub mod identity;
 pub mod migrate;
 pub mod model;

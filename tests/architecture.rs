@@ -34,7 +34,9 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("discovery", &["config", "model", "resources", "routing", "telemetry", "tls"], &["hyper", "axum"]),
     ("upstream", &["model", "routing", "telemetry"], &["kube", "k8s_openapi"]),
     ("proxy", &["model", "routing", "telemetry", "tls", "upstream"], &["kube", "k8s_openapi"]),
-    ("operator", &["cluster", "model", "resources", "routing", "telemetry"], &["hyper", "axum"]),
+    // It asks gateways, as a client: what they answer is compared with the table.
+    ("gateways", &["model", "resources", "routing"], &["hyper", "axum", "sqlx"]),
+    ("operator", &["cluster", "gateways", "model", "resources", "routing", "telemetry"], &["hyper", "axum"]),
     // It serves itself by TLS.
     (
         "api",
@@ -70,6 +72,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "config",
             "dns",
             "embedded",
+            "gateways",
             "identity",
             "migrate",
             "model",
@@ -91,6 +94,7 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "discovery",
             "dns",
             "embedded",
+            "gateways",
             "identity",
             "model",
             "operator",

@@ -121,7 +121,7 @@ macro_rules! verb_without_body {
             request: Request,
         ) -> Result<Response, Problem> {
             query.done()?;
-            let conditions = Conditions::of(request.headers())?;
+            let conditions = Conditions::of(request.headers());
             no_body(request).await?;
             answer(&state, &key, &conditions, $verb).await
         }
@@ -180,7 +180,7 @@ pub(super) async fn extend(
     request: Request,
 ) -> Result<Response, Problem> {
     query.done()?;
-    let conditions = Conditions::of(request.headers())?;
+    let conditions = Conditions::of(request.headers());
     let extension = extension(&json_object(request).await?, "", &[])?;
     answer(&state, &key, &conditions, Verb::Extend(extension)).await
 }

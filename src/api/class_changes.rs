@@ -56,7 +56,7 @@ pub(super) async fn put(
     let name = named(&name)?;
     let dry_run = query.switch("dryRun").unwrap_or(false);
     query.done()?;
-    let conditions = Conditions::of(request.headers())?;
+    let conditions = Conditions::of(request.headers());
     let (wire, class) = checked(&name, &json_object(request).await?)?;
     state.seen.complete().await?;
     refuse_taken_pattern(&state, &class)?;
@@ -113,7 +113,7 @@ pub(super) async fn delete(
 ) -> Result<StatusCode, Problem> {
     let name = named(&name)?;
     query.done()?;
-    let conditions = Conditions::of(&headers)?;
+    let conditions = Conditions::of(&headers);
     state.seen.complete().await?;
     let object = wire(&state, &name).await?;
     conditions.check(Some(&Tag::of(&object)))?;

@@ -100,7 +100,7 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let name = named(&name)?;
     query.done()?;
-    let conditions = Conditions::of(&headers)?;
+    let conditions = Conditions::of(&headers);
     let object = wire(&state, &name).await?;
     Ok(conditions.answer(&Tag::of(&object), Json(ClassView::whole(&object, &state))))
 }

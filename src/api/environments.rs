@@ -145,7 +145,7 @@ pub(super) async fn show(
     query: Query,
 ) -> Result<Response, Problem> {
     query.done()?;
-    let conditions = Conditions::of(&headers)?;
+    let conditions = Conditions::of(&headers);
     let object = find(&state, &key).await?;
     Ok(conditions.answer(&Tag::of(&object), Json(EnvironmentView::of(&object))))
 }
@@ -166,7 +166,7 @@ pub(super) async fn delete(
     query: Query,
 ) -> Result<Response, Problem> {
     query.done()?;
-    let conditions = Conditions::of(&headers)?;
+    let conditions = Conditions::of(&headers);
     match remove(&state, &key, &conditions).await? {
         Some(object) => Ok((StatusCode::ACCEPTED, Json(EnvironmentView::of(&object))).into_response()),
         None => Ok(StatusCode::NO_CONTENT.into_response()),

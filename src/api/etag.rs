@@ -53,18 +53,23 @@ enum Tags {
     Any,
     /// Without their quotes; weak ones are told apart.
     These(Vec<(bool, String)>),
+    /// No tags at all: what is meant is not known, so nothing is changed by it.
+    Unreadable,
 }
 
 impl Conditions {
     /// Those of a request.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Problem> {
-        Ok(Self { matches: tags(headers, &IF_MATCH)?, none: tags(headers, &IF_NONE_MATCH)? })
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        Self { matches: tags(headers, &IF_MATCH), none: tags(headers, &IF_NONE_MATCH) }
     }
 
     /// Whether a change may be made to what is there.
     pub(super) fn check(&self, there: Option<&Tag>) -> Result<(), Problem> {
         let refused = |said: &str| Err(Problem::new(Code::PreconditionFailed, said));
         match (&self.matches, there) {
+            (Some(Tags::Unreadable), _) => {
+                return refused("If-Match is no list of entity tags, and not *; nothing was changed");
+            }
             (Some(_), None) => {
                 return refused("If-Match asks for something that is there, and nothing is; nothing was changed");
             }
@@ -77,6 +82,9 @@ impl Conditions {
             (Some(Tags::Any | Tags::These(_)), Some(_)) | (None, _) => {}
         }
         match (&self.none, there) {
+            (Some(Tags::Unreadable), _) => {
+                refused("If-None-Match is no list of entity tags, and not *; nothing was changed")
+            }
             (Some(Tags::Any), Some(_)) => {
                 refused("it is there already, and If-None-Match: * asks that it is not; nothing was changed")
             }
@@ -90,7 +98,7 @@ impl Conditions {
     /// Whether a reader has what is shown already.
     fn is_known(&self, tag: &Tag) -> bool {
         match &self.none {
-            None => false,
+            None | Some(Tags::Unreadable) => false,
             Some(Tags::Any) => true,
             Some(Tags::These(tags)) => tags.iter().any(|(_, text)| *text == tag.whole),
         }
@@ -112,46 +120,43 @@ pub(super) fn tagged(tag: &Tag, body: impl IntoResponse) -> Response {
     response
 }
 
-fn tags(headers: &HeaderMap, field: &axum::http::HeaderName) -> Result<Option<Tags>, Problem> {
+/// The tags of a field. An empty one is no list.
+fn tags(headers: &HeaderMap, field: &axum::http::HeaderName) -> Option<Tags> {
+    let mut values = headers.get_all(field).iter().peekable();
+    values.peek()?;
     let mut found = Vec::new();
-    let mut given = false;
-    for value in headers.get_all(field) {
-        given = true;
-        let unreadable = || {
-            let said = format!("{field} is no list of entity tags, like \"a\", and not *");
-            Problem::new(Code::Malformed, said)
-        };
-        let mut rest = value.to_str().map_err(|_| unreadable())?.trim();
-        if rest == "*" {
-            return Ok(Some(Tags::Any));
+    for value in values {
+        let text = value.to_str().unwrap_or_default().trim();
+        if text == "*" {
+            return Some(Tags::Any);
         }
-        if rest.is_empty() {
-            return Err(unreadable());
-        }
-        while !rest.is_empty() {
-            let weak = rest.starts_with("W/");
-            let text = rest.strip_prefix("W/").unwrap_or(rest).strip_prefix('"').ok_or_else(unreadable)?;
-            let (tag, after) = text.split_once('"').ok_or_else(unreadable)?;
-            found.push((weak, tag.to_owned()));
-            rest = after.trim_start();
-            if let Some(more) = rest.strip_prefix(',') {
-                rest = more.trim_start();
-            } else if !rest.is_empty() {
-                return Err(unreadable());
-            }
-            if found.len() > MOST_TAGS {
-                return Err(Problem::new(Code::Malformed, format!("{field} has more than {MOST_TAGS} tags")));
-            }
+        match list(text) {
+            Some(tags) if found.len() + tags.len() <= MOST_TAGS => found.extend(tags),
+            Some(_) | None => return Some(Tags::Unreadable),
         }
     }
-    Ok(given.then_some(Tags::These(found)))
+    Some(Tags::These(found))
+}
+
+fn list(text: &str) -> Option<Vec<(bool, String)>> {
+    let (mut found, mut rest) = (Vec::new(), text);
+    loop {
+        let weak = rest.starts_with("W/");
+        let (tag, after) = rest.strip_prefix("W/").unwrap_or(rest).strip_prefix('"')?.split_once('"')?;
+        found.push((weak, tag.to_owned()));
+        rest = after.trim_start();
+        if rest.is_empty() {
+            return Some(found);
+        }
+        rest = rest.strip_prefix(',')?.trim_start();
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn conditions(field: &'static str, value: &'static str) -> Result<Conditions, Problem> {
+    fn conditions(field: &'static str, value: &'static str) -> Conditions {
         let mut headers = HeaderMap::new();
         headers.insert(field, HeaderValue::from_static(value));
         Conditions::of(&headers)
@@ -171,24 +176,26 @@ mod tests {
             ("W/\"u.3.77\"", false),
             ("\"a\", \"u.3.1\"", true),
         ] {
-            assert_eq!(conditions("if-match", value).unwrap().check(Some(&tag())).is_ok(), passes, "{value}");
+            assert_eq!(conditions("if-match", value).check(Some(&tag())).is_ok(), passes, "{value}");
         }
-        assert_eq!(conditions("if-match", "*").unwrap().check(None).unwrap_err().status, 412);
-        assert!(conditions("if-none-match", "*").unwrap().check(None).is_ok());
-        assert_eq!(conditions("if-none-match", "*").unwrap().check(Some(&tag())).unwrap_err().status, 412);
+        assert_eq!(conditions("if-match", "*").check(None).unwrap_err().status, 412);
+        assert!(conditions("if-none-match", "*").check(None).is_ok());
+        assert_eq!(conditions("if-none-match", "*").check(Some(&tag())).unwrap_err().status, 412);
     }
 
     #[test]
     fn a_reader_is_told_of_every_change() {
-        assert!(conditions("if-none-match", "W/\"u.3.77\"").unwrap().is_known(&tag()));
-        assert!(!conditions("if-none-match", "\"u.3.76\"").unwrap().is_known(&tag()));
+        assert!(conditions("if-none-match", "W/\"u.3.77\"").is_known(&tag()));
+        assert!(!conditions("if-none-match", "\"u.3.76\"").is_known(&tag()));
         assert!(!Conditions::default().is_known(&tag()));
     }
 
     #[test]
     fn what_is_no_tag_is_told() {
         for bad in ["", "u.3", "\"a", "\"a\" \"b\"", "W/a"] {
-            assert_eq!(conditions("if-match", bad).unwrap_err().status, 400, "{bad}");
+            assert_eq!(conditions("if-match", bad).check(Some(&tag())).unwrap_err().status, 412, "{bad}");
+            assert_eq!(conditions("if-none-match", bad).check(None).unwrap_err().status, 412, "{bad}");
+            assert!(!conditions("if-none-match", bad).is_known(&tag()), "{bad}");
         }
     }
 }

@@ -74,7 +74,7 @@ pub(super) async fn put(
 ) -> Result<Response, Problem> {
     query.done()?;
     let headers = request.headers().clone();
-    let conditions = Conditions::of(&headers)?;
+    let conditions = Conditions::of(&headers);
     let body = json_object(request).await?;
     let class = classes::find(&state, &key.class).await?;
     let wish = checked(&class, &key, &body, &state)?;

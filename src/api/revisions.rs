@@ -143,7 +143,7 @@ pub(super) async fn rollback(
     request: Request,
 ) -> Result<Response, Problem> {
     query.done()?;
-    let conditions = Conditions::of(request.headers())?;
+    let conditions = Conditions::of(request.headers());
     let wanted = wanted(&json_object(request).await?)?;
     let environment = environments::find(&state, &key).await?;
     let known = of_environment(&state, &key, &environment).await?;

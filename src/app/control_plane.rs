@@ -8,6 +8,7 @@ use crate::cluster::rights::Held;
 use crate::cluster::{Election, fenced};
 use crate::discovery::Drafts;
 use crate::dns::{self, Desk};
+use crate::gateways::{Gateways, Place};
 use crate::identity::Access;
 use crate::model::{Clock, Hostname};
 use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Publish, Workload};
@@ -37,6 +38,8 @@ pub(super) struct ControlPlaneConfig {
     pub(super) table: Arc<Table>,
     pub(super) changes: watch::Receiver<u64>,
     pub(super) certificates: Option<Arc<Certificates>>,
+    /// Where gateways of other processes are.
+    pub(super) places: Vec<Place>,
     /// Where copies of the route table's index are to be had.
     pub(super) drafts: Drafts,
     pub(super) workload: Workload,
@@ -120,7 +123,10 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result
             tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(end).into_future())
         }
     };
+    let (places, table) = (config.places, config.table.clone());
+    let gateways = (!places.is_empty()).then(|| Gateways::start(places, config.client.clone(), table, &shutdown));
     let operator = OperatorConfig {
+        gateways,
         client: config.client,
         namespaces: config.namespaces,
         domain: config.domain,

@@ -1,7 +1,7 @@
 //! `doorstep gateway`: the data plane alone, before a cluster, a file of routes, or both.
 
 use super::data_plane::{self, DataPlane};
-use super::{DataFolder, control_plane, rights, signals};
+use super::{DataFolder, control_plane, rights, serves, signals};
 use crate::cluster;
 pub use crate::cluster::ClusterAccess;
 use crate::cluster::rights::{Role, Scope};
@@ -146,6 +146,7 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
         metrics,
         rights::told(data_plane.readiness(), move || rights.as_ref().map(rights::lines).unwrap_or_default()),
     );
+    let router = router.merge(serves::router(data_plane.table.clone()));
     let end = pages_end.clone().cancelled_owned();
     let pages = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(end).await });
     Ok(Gateway { _folder: folder, addresses, admin, data_plane, pages, pages_end, shutdown_delay })

@@ -13,6 +13,7 @@ use crate::cluster::rights::{Role, Scope};
 use crate::cluster::{self, Election, ElectionConfig, Standing};
 use crate::discovery::{self, Discovery, DiscoveryConfig, EndpointPolicy, Namespaces};
 pub use crate::discovery::{CertificateConfig, SecretKey};
+pub use crate::gateways::Place as GatewayPlace;
 use crate::model::{Clock, Hostname};
 use crate::operator;
 pub use crate::operator::{PublicUrl, Publish, PublishAddress, Workload};
@@ -51,6 +52,8 @@ pub struct ManagerOptions {
     pub publish: Publish,
     /// Where certificates come from, for `explain` and for what is told on Secrets.
     pub certificates: CertificateConfig,
+    /// Where gateways are, each of which has to lead to an environment before it is ready.
+    pub gateways: Vec<GatewayPlace>,
     /// Names under which the management API may be called, beside addresses and `localhost`.
     pub api_hosts: Vec<Hostname>,
     /// Who may call the management API, and how it is served.
@@ -172,6 +175,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
     );
     let readiness = data_plane::readiness(table.clone(), discovery.kinds().clone());
     let config = ControlPlaneConfig {
+        places: options.gateways,
         client,
         namespaces: operator::Namespaces::One(options.namespace.clone()),
         namespace: options.namespace,

@@ -9,6 +9,7 @@ mod follow;
 mod measure;
 mod preview;
 mod rights;
+mod serves;
 mod signals;
 mod store;
 mod zones;

@@ -45,6 +45,8 @@ pub struct UpOptions {
     pub kube: SocketAddr,
     /// The domain under which hosts are made.
     pub domain: Hostname,
+    /// Where other gateways of this cluster are, each of which has to lead to an environment before it is ready.
+    pub gateways: Vec<crate::gateways::Place>,
     /// The file of DNS: which records are kept where.
     pub dns_file: Option<PathBuf>,
     /// The name server of its own.
@@ -178,6 +180,7 @@ async fn build_whole(options: UpOptions) -> Result<Up> {
     }
     let access = access::access(settings, &kept, &client)?;
     let config = ControlPlaneConfig {
+        places: options.gateways,
         dns: desk,
         client,
         namespace: NAMESPACE.to_owned(),

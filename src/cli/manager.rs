@@ -7,7 +7,8 @@ use super::store::KeepArguments;
 use crate::app::AuthorityOptions;
 use crate::app::gateway::ClusterAccess;
 use crate::app::manager::{
-    CertificateConfig, LeaseName, Manager, ManagerOptions, PublicUrl, Publish, PublishAddress, SecretKey, Workload,
+    CertificateConfig, GatewayPlace, LeaseName, Manager, ManagerOptions, PublicUrl, Publish, PublishAddress, SecretKey,
+    Workload,
 };
 use crate::model::Hostname;
 use clap::Args;
@@ -59,6 +60,10 @@ pub(super) struct Arguments {
     /// The TLS Secret for names that no other certificate is for
     #[arg(long, value_name = "NAMESPACE/NAME")]
     default_certificate: Option<SecretKey>,
+    /// Where gateways are, each of which has to lead to an environment before it is ready: the URL of an admin port, or a Service
+    /// with the port of its pods; once for each
+    #[arg(long, value_name = "URL|NAMESPACE/NAME:PORT")]
+    gateway: Vec<GatewayPlace>,
     /// A name under which the management API may be called, beside addresses and localhost; once for each name
     #[arg(long, value_name = "NAME")]
     api_host: Vec<Hostname>,
@@ -104,6 +109,7 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
             default: arguments.default_certificate.clone(),
             ..CertificateConfig::default()
         },
+        gateways: arguments.gateway.clone(),
         api_hosts: arguments.api_host.clone(),
         access: arguments.access.options(),
         workload: if arguments.local_commands { Workload::Local } else { Workload::Image },

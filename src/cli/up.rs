@@ -29,6 +29,9 @@ pub(super) struct Arguments {
     /// The domain of the environments' host names
     #[arg(long, value_name = "NAME", default_value = "localhost")]
     pub(super) domain: Hostname,
+    /// The admin port of another gateway of this cluster, which has to lead to an environment before it is ready
+    #[arg(long, value_name = "URL")]
+    pub(super) gateway: Vec<crate::app::manager::GatewayPlace>,
     /// Answer DNS questions for the domain here, by UDP and TCP, like 127.0.0.1:5353
     #[arg(long, value_name = "ADDR")]
     pub(super) dns: Option<SocketAddr>,
@@ -51,7 +54,7 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
-    let Arguments { http, https, api, kube, domain, routes, access, access_log, keep, .. } = arguments.clone();
+    let Arguments { http, https, api, kube, domain, gateway, routes, access, access_log, keep, .. } = arguments.clone();
     let access_log = access_log.as_deref().map(sink);
     let options = UpOptions {
         data: globals.data()?,
@@ -60,6 +63,7 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         api,
         kube,
         domain,
+        gateways: gateway,
         routes,
         access: access.options(),
         access_log,

@@ -40,6 +40,8 @@ pub enum Route {
     Missing,
     /// Somebody else's rule takes it; the rule's name.
     Foreign(String),
+    /// It leads to the pods, but not every gateway of another process is known to; who, in a sentence.
+    Behind(String),
     /// It leads to these pods. An endpoint whose pod nobody told is `None`.
     To(Vec<Option<String>>),
 }
@@ -167,6 +169,7 @@ fn by_route(sight: &Sight<'_>) -> Decision {
             let decision = Decision::on_the_way("HostConflict", message);
             Decision { progressing: false, stalled, waits_for_table: true, ..decision }
         }
+        Route::Behind(who) => wait(&format!("the pods are ready; {who}")),
         Route::To(pods) if pods.is_empty() => wait("the pods are ready; the gateway knows no endpoint of them yet"),
         Route::To(pods) => {
             let is_current = |name: &Option<String>| {

@@ -37,6 +37,7 @@ pub use shipped::{InstallError, SHIPPED, install_shipped};
 pub use workload::Workload;
 
 use crate::cluster::rights::Held;
+use crate::gateways::Gateways;
 use crate::model::{Clock, Hostname};
 use crate::routing::Table;
 use reconcile::Reconciler;
@@ -63,6 +64,8 @@ pub struct OperatorConfig {
     pub changes: channel::Receiver<u64>,
     /// The rights that are missing in the cluster.
     pub rights: channel::Receiver<Held>,
+    /// The gateways of other processes, which have to lead there too before anything is ready.
+    pub gateways: Option<Gateways>,
     /// What runs in a pod.
     pub workload: Workload,
     /// How the gateway is reached from outside.

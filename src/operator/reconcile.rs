@@ -18,6 +18,7 @@ use super::uses::Uses;
 use super::world::{EnvironmentId, World};
 use super::{Namespaces, OperatorConfig, PublicUrl, Workload};
 use crate::cluster::rights::{Held, refused};
+use crate::gateways::Gateways;
 use crate::model::{Clock, Hostname, between};
 use crate::resources::{Environment, labels};
 use crate::routing::{Match, RequestView, Table};
@@ -68,6 +69,8 @@ pub struct Reconciler {
     pub uses: Uses,
     /// How changed classes roll through them.
     pub rollouts: Rollouts,
+    /// The gateways of other processes.
+    pub gateways: Option<Gateways>,
     pub(super) workload: Workload,
     url: PublicUrl,
     /// The environments that are there: the end of each is told once.
@@ -97,6 +100,7 @@ impl Reconciler {
             clock: config.clock,
             uses: Uses::default(),
             rollouts: Rollouts::default(),
+            gateways: config.gateways,
             workload: config.workload,
             url: config.url,
             known: Mutex::default(),
@@ -276,6 +280,19 @@ impl Reconciler {
         }
     }
 
+    /// The same through every gateway. Who was ready is not asked again: what it leads to may change, and it stays ready.
+    pub(super) fn route_through_all(&self, id: &EnvironmentId, environment: &Environment, host: &str) -> Route {
+        let route = self.route(id, host);
+        let (Route::To(pods), Some(gateways)) = (&route, &self.gateways) else { return route };
+        if pods.is_empty() || was_ready(environment) {
+            return route;
+        }
+        match gateways.behind(host, &crate::gateways::endpoints(&self.table, host)) {
+            Some(who) => Route::Behind(who),
+            None => route,
+        }
+    }
+
     fn forget(&self, id: &EnvironmentId) {
         if self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(id) {
             self.wake_refused();
@@ -300,6 +317,13 @@ pub(super) fn refusal_of(error: &kube::Error) -> Option<Refusal> {
         reason: "ApplyRefused",
         message: format!("the cluster refuses what the class makes of it: {}", answer.message),
     })
+}
+
+/// Whether it was ready already as it is asked for now.
+fn was_ready(environment: &Environment) -> bool {
+    let Some(status) = &environment.status else { return false };
+    let ready = status.conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True");
+    ready && status.observed_generation == environment.metadata.generation
 }
 
 /// The life of one worker: environment after environment.

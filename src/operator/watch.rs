@@ -4,6 +4,7 @@ use super::Namespaces;
 use super::classes::ClassBook;
 use super::reconcile::{Reconciler, selector};
 use super::world::{EnvironmentId, Index, World};
+use crate::gateways::Gateways;
 use crate::resources::{Environment, EnvironmentClass};
 use futures::{Stream, StreamExt};
 use kube::api::Api;
@@ -156,6 +157,7 @@ fn publish(reconciler: &Reconciler, book: ClassBook) {
 /// Follows the route table: what waits for it is woken at once, what is ready is compared with it now and then.
 async fn table(reconciler: Arc<Reconciler>, shutdown: CancellationToken) {
     let mut changes = reconciler.changes.clone();
+    let mut confirmed = reconciler.gateways.as_ref().map(Gateways::confirmed);
     let mut sweep = tokio::time::interval(SWEEP);
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut unswept = false;
@@ -170,11 +172,26 @@ async fn table(reconciler: Arc<Reconciler>, shutdown: CancellationToken) {
                 waiting.into_iter().for_each(|id| reconciler.queue.push(id));
                 unswept = true;
             }
+            () = next(&mut confirmed) => {
+                let waiting = reconciler.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone();
+                waiting.into_iter().for_each(|id| reconciler.queue.push(id));
+            }
             _ = sweep.tick(), if unswept => {
                 unswept = false;
                 reconciler.wake_unrouted();
             }
         }
+    }
+}
+
+/// Waits for the next news of the gateways; for ever where there are none.
+async fn next(confirmed: &mut Option<tokio::sync::watch::Receiver<u64>>) {
+    let told = match confirmed {
+        Some(confirmed) => confirmed.changed().await.is_ok(),
+        None => false,
+    };
+    if !told {
+        std::future::pending::<()>().await;
     }
 }
 

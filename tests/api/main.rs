@@ -13,6 +13,7 @@
 
 mod commands;
 mod described;
+mod gateways;
 mod page;
 #[path = "../support/mod.rs"]
 mod support;

@@ -48,6 +48,7 @@ impl Setting {
             api: any,
             kube: any,
             domain: "localhost".parse().unwrap(),
+            gateways: Vec::new(),
             routes: None,
             access: AccessOptions::default(),
             store: StoreOptions::default(),

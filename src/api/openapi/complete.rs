@@ -11,8 +11,6 @@ use serde_json::{Map, Value, json};
 
 const USER: &str = "^[A-Za-z0-9]{1,32}$";
 const CLASS: &str = "^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$";
-/// A list of entity tags, or `*`.
-const TAGS: &str = r#"^(\*|(W/)?"[!#-~]{0,64}"(, ?(W/)?"[!#-~]{0,64}"){0,7})$"#;
 const KEY: &str = "^[!-~]{1,128}$";
 const REQUEST_ID: &str = "^[A-Za-z0-9._-]{1,64}$";
 
@@ -67,10 +65,10 @@ fn complete_operation(operation: &mut Map<String, Value>, method: &str, path: &s
             "the name of the call in problems and logs; one is made where none, or no sane one, is given",
         );
         if versioned {
-            field("If-Match", TAGS, "only if it is still what this ETag was of, or * for anything that is there");
-            field("If-None-Match", TAGS, "only if it is not what this ETag is of; * for nothing being there");
+            field("If-Match", "", "only if it is still what this ETag was of, or * for anything that is there");
+            field("If-None-Match", "", "only if it is not what this ETag is of; * for nothing being there");
         } else if !writes && (path.ends_with("/{class}") || path.ends_with("/classes/{name}")) {
-            field("If-None-Match", TAGS, "answer 304 where it is still what this ETag is of");
+            field("If-None-Match", "", "answer 304 where it is still what this ETag is of");
         }
         if writes && !matches!(path, "/api/v1/explain" | "/api/v1/routes:preview") {
             field("Idempotency-Key", KEY, "the same key with the same request again is answered as the first time");
