@@ -16,6 +16,8 @@ pub const SIZES: [usize; 3] = [1, 1_000, 5_000];
 const SAMPLES: usize = 300;
 /// The pause of each of the load's connections before each request.
 const PAUSE_MILLIS: u32 = 30;
+/// How often each of the load's own figures is taken.
+const ROUNDS: usize = 3;
 /// How long the load's own figures are taken.
 const LOAD_SECONDS: u32 = 10;
 /// Longer than any cell takes; the load is ended with it.
@@ -150,35 +152,61 @@ impl Bench {
         Some(Sample { live: millis_from(at, answered), floor: millis_from(at, seen) })
     }
 
-    /// What the load feels of the changes: quiet, with the API server busy with what no gateway looks at, and with slices.
+    /// What the load feels of the changes: quiet, with the API server busy with what no gateway looks at, and with slices; in
+    /// turns, as the machine has better and worse minutes.
     async fn load(&mut self, size: usize) {
         let gateway = Gateway::start(&self.plane.kubeconfig);
         println!(
-            "the load ({CONNECTIONS} connections, each with {PAUSE_MILLIS} ms between requests) beside {size} hosts, {LOAD_SECONDS} s each"
+            "the load ({CONNECTIONS} connections, each with {PAUSE_MILLIS} ms between requests) beside {size} hosts, {ROUNDS} rounds of {LOAD_SECONDS} s each"
         );
-        println!("meanwhile                requests/s  p50 (ms)  p99 (ms)  gateway's CPU (ms/s)  failures");
-        for (name, kind) in [
+        println!("meanwhile                      requests/s  p50 (ms)  p99 (ms)  gateway's CPU (ms/s)  failures");
+        let kinds = [
             ("nothing", None),
             ("500/s ConfigMaps", Some(Kind::Elsewhere)),
             ("500/s EndpointSlices", Some(Kind::Slices)),
-            ("nothing, once more", None),
-        ] {
-            let busy = match kind {
-                Some(kind) => Busy::churn(self, kind).await,
-                None => Busy::Idle,
-            };
-            let before = gateway.processor_time();
-            let report = tokio::task::spawn_blocking({
-                let address = gateway.http;
-                move || Wrk::paced(address, &host(&user(0)), LOAD_SECONDS, PAUSE_MILLIS).finish()
-            });
-            let Report { per_second, p50, p99, failures, .. } = report.await.unwrap();
-            let used = (gateway.processor_time() - before).as_secs_f64() * 1000.0 / f64::from(LOAD_SECONDS);
-            let rate = busy.stop(self).await;
-            let failures = if failures.is_empty() { "0" } else { &failures };
-            println!("{name:<23}  {per_second:>10.0}  {p50:>8.2}  {p99:>8.2}  {used:>20.1}  {failures}{rate}");
+        ];
+        let mut rounds: [Vec<[f64; 4]>; 3] = Default::default();
+        for _ in 0..ROUNDS {
+            for ((name, kind), taken) in kinds.iter().zip(&mut rounds) {
+                taken.push(self.round(name, *kind, &gateway).await);
+            }
+        }
+        for ((name, _), taken) in kinds.iter().zip(&rounds) {
+            print_round(&format!("median, {name}"), median(taken), "");
         }
     }
+
+    /// One round: requests a second, p50, p99, and the gateway's CPU time.
+    async fn round(&mut self, name: &str, kind: Option<Kind>, gateway: &Gateway) -> [f64; 4] {
+        let busy = match kind {
+            Some(kind) => Busy::churn(self, kind).await,
+            None => Busy::Idle,
+        };
+        let before = gateway.processor_time();
+        let report = tokio::task::spawn_blocking({
+            let address = gateway.http;
+            move || Wrk::paced(address, &host(&user(0)), LOAD_SECONDS, PAUSE_MILLIS).finish()
+        });
+        let Report { per_second, p50, p99, failures, .. } = report.await.unwrap();
+        let used = (gateway.processor_time() - before).as_secs_f64() * 1000.0 / f64::from(LOAD_SECONDS);
+        let rate = busy.stop(self).await;
+        let failures = if failures.is_empty() { "0" } else { &failures };
+        print_round(name, [per_second, p50, p99, used], &format!("{failures}{rate}"));
+        [per_second, p50, p99, used]
+    }
+}
+
+fn print_round(name: &str, [per_second, p50, p99, used]: [f64; 4], failures: &str) {
+    println!("{name:<29}  {per_second:>10.0}  {p50:>8.2}  {p99:>8.2}  {used:>20.1}  {failures}");
+}
+
+/// The median of each figure.
+fn median(rounds: &[[f64; 4]]) -> [f64; 4] {
+    std::array::from_fn(|figure| {
+        let mut values: Vec<f64> = rounds.iter().map(|round| round[figure]).collect();
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    })
 }
 
 /// What happens meanwhile.

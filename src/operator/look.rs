@@ -4,15 +4,19 @@ use super::apply::Applied;
 use super::decide::{Decision, Sight, decide};
 use super::life::Living;
 use super::plan::Plan;
+use super::pods::trouble;
 use super::reconcile::{Reconciler, refusal_of};
 use super::render::Rendered;
-use super::revisions::numbers;
-use super::rollout::{ClassVersion, Comer, Turn, serves};
+use super::revisions::{holds, numbers};
+use super::rollout::{ClassVersion, Comer, Turn, is_on_the_way, serves};
 use super::world::EnvironmentId;
 use crate::resources::{Environment, EnvironmentRollout, labels};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ObjectReference, Service};
+use kube::api::{Api, Patch, PatchParams};
 use kube::{Resource, ResourceExt};
+use serde_json::json;
+use std::sync::Arc;
 
 /// What a look found.
 #[derive(Debug, Clone, Default)]
@@ -122,13 +126,21 @@ impl Reconciler {
         rendered: &Rendered,
     ) -> Comer<'a> {
         let revisions = self.own_revisions(id, environment);
-        let hash = revisions.last().and_then(|newest| newest.labels().get(labels::REVISION));
+        let newest = revisions.last();
+        let hash = newest.and_then(|newest| newest.labels().get(labels::REVISION));
+        let asked = environment.status.as_ref().and_then(|status| status.observed_generation);
+        let other = newest.zip(look.plan).is_none_or(|(newest, plan)| !holds(newest, &plan.parameters));
+        // A pod answers, and others of it are on the way: a restart, or a probe that failed once.
+        let answers = self.world.pods.all(id).iter().any(|pod| trouble(pod).is_none());
+        let is_between = answers && is_on_the_way(environment);
         let live = look.plan.and_then(|plan| self.world.deployments.one(id, &plan.key.deployment_name()));
         Comer {
             id,
             environment,
             changes: hash.is_some_and(|hash| *hash != rendered.revision),
-            serves: live.is_some() && look.asleep().is_none() && serves(environment),
+            // To extend or to pin it changes what is asked for as well, and is no deploy.
+            deploys: other && asked != environment.metadata.generation,
+            serves: live.is_some() && look.asleep().is_none() && (serves(environment) || is_between),
         }
     }
 
@@ -145,9 +157,35 @@ impl Reconciler {
         let hash = revisions.last().and_then(|newest| newest.labels().get(labels::REVISION));
         let live = self.world.deployments.one(id, &plan.key.deployment_name());
         let (Some(hash), Some(live)) = (hash, live) else { return Ok(()) };
+        let live = self.restart_as_it_is(id, environment, live).await?;
         let replicas = live.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
         let decision = self.judge(id, environment, look, &live, (hash, replicas)).and(why);
         self.conclude(id, environment, &decision, look).await
+    }
+
+    /// Makes the pods anew by the template that they have, if that is asked for.
+    async fn restart_as_it_is(
+        &self,
+        id: &EnvironmentId,
+        environment: &Environment,
+        live: Arc<Deployment>,
+    ) -> Result<Arc<Deployment>, kube::Error> {
+        let Some(asked) = environment.spec.restarted_at.as_ref().map(|time| time.0.to_string()) else {
+            return Ok(live);
+        };
+        let template = live.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
+        let known = template.and_then(|metadata| metadata.annotations.as_ref()?.get(labels::RESTARTED_AT));
+        if known == Some(&asked) {
+            return Ok(live);
+        }
+        let api: Api<Deployment> = Api::namespaced(self.client.clone(), &id.namespace);
+        let annotations = json!({ "annotations": { labels::RESTARTED_AT: asked } });
+        let patch = Patch::Merge(json!({ "spec": { "template": { "metadata": annotations } } }));
+        let params =
+            PatchParams { field_manager: Some(labels::OPERATOR_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let after = Arc::new(api.patch(&live.name_any(), &params, &patch).await?);
+        self.world.deployments.insert(id, after.clone());
+        Ok(after)
     }
 
     async fn tell_repair<K: ResourceExt>(&self, about: &ObjectReference, kind: &str, applied: &Applied<K>) {

@@ -3,6 +3,7 @@
 use super::plan::Plan;
 use super::reconcile::Reconciler;
 use super::world::EnvironmentId;
+use crate::model::Parameters;
 use crate::resources::{Environment, labels};
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
@@ -26,6 +27,12 @@ pub struct NewRevision {
 /// The numbers of revisions by the hash of their pod template.
 pub fn numbers(revisions: &[Arc<ControllerRevision>]) -> BTreeMap<String, i64> {
     revisions.iter().filter_map(|r| Some((r.labels().get(labels::REVISION)?.clone(), r.revision))).collect()
+}
+
+/// Whether a revision holds just these parameters.
+pub fn holds(revision: &ControllerRevision, parameters: &Parameters) -> bool {
+    let wanted = json!(parameters.iter().collect::<BTreeMap<_, _>>());
+    revision.data.as_ref().and_then(|data| data.0.get("parameters")) == Some(&wanted)
 }
 
 impl Reconciler {

@@ -70,6 +70,8 @@ pub struct Comer<'a> {
     pub environment: &'a Environment,
     /// Whether its pods are to be made by another template than now.
     pub changes: bool,
+    /// Whether its owner has asked for other parameters: that is a deploy, and no part of the roll-out.
+    pub deploys: bool,
     /// Whether a failure would take something away: it serves now.
     pub serves: bool,
 }
@@ -82,9 +84,8 @@ impl Reconciler {
         if let Some(before) = before.filter(|before| version.is_that_of(before)) {
             return Turn::Go(before.clone());
         }
-        let asked = status.and_then(|status| status.observed_generation) != comer.environment.metadata.generation;
         // A person's own deploy waits for nobody, and where nothing serves there is nothing to lose.
-        if !comer.changes || asked || !comer.serves {
+        if !comer.changes || comer.deploys || !comer.serves {
             return Turn::Go(version.with(Some(true)));
         }
         let mut given = self.rollouts.lock();
@@ -223,6 +224,14 @@ fn is_failure(decision: &Decision) -> bool {
 pub fn serves(environment: &Environment) -> bool {
     let conditions = environment.status.iter().flat_map(|status| &status.conditions);
     conditions.into_iter().any(|c| c.type_ == ConditionType::Ready.as_str() && c.status == "True")
+}
+
+/// Whether it is said to serve soon.
+pub fn is_on_the_way(environment: &Environment) -> bool {
+    const ON_THE_WAY: [&str; 4] = ["Creating", "Starting", "RollingOut", "NotReady"];
+    let conditions = environment.status.iter().flat_map(|status| &status.conditions);
+    let ready = conditions.into_iter().find(|condition| condition.type_ == ConditionType::Ready.as_str());
+    ready.is_some_and(|ready| ON_THE_WAY.contains(&ready.reason.as_str()))
 }
 
 /// The condition that tells how far a roll-out is.

@@ -55,7 +55,7 @@ pub fn secret(of: &str) -> Vec<u8> {
     of.bytes().cycle().take(64).collect()
 }
 
-fn base64(secret: &[u8]) -> String {
+pub fn base64(secret: &[u8]) -> String {
     base64::engine::general_purpose::STANDARD.encode(secret)
 }
 

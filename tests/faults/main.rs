@@ -29,9 +29,13 @@ mod api_server;
 mod bad_objects;
 mod deploys;
 mod gateways;
+mod killed;
 mod last_good;
 mod updates;
 mod world;
 
+#[path = "../dns/server.rs"]
+#[allow(dead_code, reason = "its own tests use all of it")]
+mod name_server;
 #[path = "../support/mod.rs"]
 mod support;

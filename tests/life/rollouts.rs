@@ -42,6 +42,15 @@ async fn a_bad_change_stops_at_its_first_failure_and_a_good_one_goes_through() {
         serving += usize::from(reason(&serde_json::to_value(it.one(user).await.unwrap().status).unwrap()) == "Serving");
     }
     assert_eq!(serving, 3);
+    // Who extends or restarts one of them keeps it as it was.
+    let stays = USERS.iter().find(|user| !told.failures[0].contains(**user)).unwrap();
+    it.ask(stays, json!({"pinned": true, "restartedAt": it.clock.second()})).await;
+    it.until(stays, "is restarted as it was", |status| {
+        reason(status) == "Serving" && status["conditions"][0]["message"].to_string().contains("is not rolled out here")
+    })
+    .await;
+    it.until_host(stays, 200, "1.4.2").await;
+    assert_eq!(rollout(&it, "that it is stopped still", |told| told.stopped).await.pending, 3);
 
     it.class(
         "integration",

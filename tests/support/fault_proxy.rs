@@ -3,6 +3,7 @@
 //! Plain HTTP in front, TLS behind. A connection in front has one behind, so what hyper keeps apart stays apart; watches
 //! are streamed.
 
+use super::trap::Trap;
 use bytes::Bytes;
 use futures::StreamExt;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
@@ -13,11 +14,12 @@ use hyper::body::Incoming;
 use hyper::client::conn::http1::SendRequest;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::thread::JoinHandle;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Mutex, watch};
@@ -67,6 +69,7 @@ struct Behind {
     tls: TlsConnector,
     state: watch::Receiver<State>,
     counts: Arc<Counts>,
+    trap: Trap,
 }
 
 #[derive(Default)]
@@ -75,6 +78,8 @@ struct Counts {
     answered: AtomicU64,
     /// Watches that were told 410 by the API server itself.
     gone: AtomicU64,
+    /// How often each kind of thing was asked for, like `WATCH pods`.
+    asked: std::sync::Mutex<BTreeMap<String, u64>>,
 }
 
 type Body = UnsyncBoxBody<Bytes, hyper::Error>;
@@ -83,13 +88,18 @@ type Connection = SendRequest<Incoming>;
 impl FaultProxy {
     /// Starts one before the API server at this URL, whose certificate is of the authority in the file `authority`.
     pub fn start(server: &str, authority: &Path) -> Self {
+        Self::start_with(server, authority, Trap::default())
+    }
+
+    /// The same, with a trap for the one that writes through it. Renewals of a Lease and Events do not count.
+    pub fn start_with(server: &str, authority: &Path, trap: Trap) -> Self {
         let api = server.trim_start_matches("https://").parse().expect("the API server's address");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
         let address = listener.local_addr().expect("an address");
         let (state, receiver) = watch::channel(State { fault: Fault::None, cuts: 0 });
         let counts = Arc::new(Counts::default());
-        let behind = Behind { api, tls: connector(authority), state: receiver, counts: counts.clone() };
+        let behind = Behind { api, tls: connector(authority), state: receiver, counts: counts.clone(), trap };
         let end = CancellationToken::new();
         let accepting = end.clone().run_until_cancelled_owned(accept(Some(listener), address, behind));
         let thread = std::thread::spawn(move || runtime.block_on(accepting).is_some());
@@ -117,6 +127,11 @@ impl FaultProxy {
     /// How many requests have got a fault's answer so far.
     pub fn answered(&self) -> u64 {
         self.counts.answered.load(Ordering::Relaxed)
+    }
+
+    /// How often each kind of thing was asked for so far, like `LIST pods` or `PATCH environments/status`.
+    pub fn asked(&self) -> BTreeMap<String, u64> {
+        self.counts.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many watches the API server has told so far that their version is gone (410).
@@ -184,6 +199,7 @@ async fn answer(
     mut behind: Behind,
     connection: Arc<Mutex<Option<Connection>>>,
 ) -> Result<Response<Body>, io::Error> {
+    *behind.counts.asked.lock().unwrap_or_else(PoisonError::into_inner).entry(asked(&request)).or_default() += 1;
     let fault = not_hanging(&mut behind.state).await;
     if let Fault::Answer(status) = fault {
         behind.counts.answered.fetch_add(1, Ordering::Relaxed);
@@ -195,9 +211,56 @@ async fn answer(
         None => connect(&behind).await?,
     };
     sender.ready().await.map_err(io::Error::other)?;
+    let write = write_of(&request);
     let answer = sender.send_request(request).await.map_err(io::Error::other)?;
+    if write.is_some_and(|write| behind.trap.note(|| format!("{write}: {}", answer.status().as_u16()))) {
+        return Err(io::Error::other("the one that asked is dead"));
+    }
     *connection = Some(sender);
     Ok(answer.map(|body| streamed(body, behind)))
+}
+
+/// The verb and the resource of a request, without any name.
+fn asked<B>(request: &Request<B>) -> String {
+    let uri = request.uri();
+    let parts: Vec<&str> = uri.path().trim_matches('/').split('/').collect();
+    // /api/v1/… and /apis/GROUP/VERSION/…, with or without a namespace.
+    let rest = match parts.as_slice() {
+        ["api", _, rest @ ..] | ["apis", _, _, rest @ ..] => rest,
+        _ => return format!("{} {}", request.method(), uri.path()),
+    };
+    let rest = match rest {
+        ["namespaces", _, rest @ ..] if !rest.is_empty() => rest,
+        rest => rest,
+    };
+    let (resource, name, below) = match rest {
+        [] => return format!("{} {}", request.method(), uri.path()),
+        [resource] => (*resource, false, None),
+        [resource, _] => (*resource, true, None),
+        [resource, _, below, ..] => (*resource, true, Some(*below)),
+    };
+    let watches = uri.query().is_some_and(|query| query.contains("watch=true") || query.contains("watch=1"));
+    let verb = match request.method().as_str() {
+        "GET" if watches => "WATCH",
+        "GET" if name => "GET",
+        "GET" => "LIST",
+        other => other,
+    };
+    match below {
+        Some(below) => format!("{verb} {resource}/{below}"),
+        None => format!("{verb} {resource}"),
+    }
+}
+
+/// Kinds whose writes are of no consequence, or of none but for who leads.
+const SMALL: [&str; 5] =
+    ["/leases", "/events", "/selfsubjectaccessreviews", "/selfsubjectrulesreviews", "/tokenreviews"];
+
+/// How a request that changes something is told of.
+fn write_of<B>(request: &Request<B>) -> Option<String> {
+    let path = request.uri().path();
+    let is_write = !request.method().is_safe() && !SMALL.iter().any(|kind| path.contains(kind));
+    is_write.then(|| asked(request))
 }
 
 /// What the API server says, frame by frame, and nothing of it while it hangs.

@@ -53,6 +53,11 @@ impl Program {
         }
     }
 
+    /// Whether it has ended, by whatever cause.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.as_mut().is_none_or(|child| matches!(child.try_wait(), Ok(Some(_))))
+    }
+
     /// The process's id.
     pub fn pid(&self) -> u32 {
         self.child.as_ref().expect("it runs").id()

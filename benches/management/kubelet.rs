@@ -1,0 +1,53 @@
+//! A kubelet that runs nothing: each pod is bound and said to be ready as soon as it is seen.
+
+use crate::support::objects::address;
+use futures::StreamExt;
+use k8s_openapi::api::core::v1::{Binding, Node, Pod};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::runtime::{WatchStreamExt, watcher};
+use kube::{Api, Client, ResourceExt};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use std::pin::pin;
+
+const NODE: &str = "bench";
+
+/// Serves all pods for ever.
+pub async fn run(client: Client) {
+    let node: Node = serde_json::from_value(json!({"metadata": {"name": NODE}})).unwrap();
+    Api::<Node>::all(client.clone()).create(&PostParams::default(), &node).await.unwrap();
+    let pods: Api<Pod> = Api::all(client.clone());
+    let mut events = pin!(watcher::watcher(pods, watcher::Config::default()).default_backoff().applied_objects());
+    let mut known = HashSet::new();
+    while let Some(event) = events.next().await {
+        let Ok(pod) = event else { continue };
+        if pod.metadata.deletion_timestamp.is_none() && known.insert(pod.uid().unwrap_or_default()) {
+            tokio::spawn(serve(client.clone(), pod, known.len()));
+        }
+    }
+}
+
+async fn serve(client: Client, pod: Pod, number: usize) {
+    let (name, namespace) = (pod.name_any(), pod.namespace().unwrap_or_default());
+    let pods: Api<Pod> = Api::namespaced(client, &namespace);
+    let target = json!({"metadata": {"name": name}, "target": {"apiVersion": "v1", "kind": "Node", "name": NODE}});
+    let binding: Binding = serde_json::from_value(target).unwrap();
+    let bound: Result<Value, _> = pods.create_subresource("binding", &name, &PostParams::default(), &binding).await;
+    drop(bound);
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let statuses: Vec<Value> = containers
+        .map(|container| {
+            json!({"name": container.name, "ready": true, "started": true, "restartCount": 0, "image": "none", "imageID": "none",
+                   "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}})
+        })
+        .collect();
+    let address = address(number).to_string();
+    let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    let conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(condition);
+    let status = json!({"status": {
+        "phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "containerStatuses": statuses,
+        "conditions": conditions,
+    }});
+    // It may have gone again.
+    drop(pods.patch_status(&name, &PatchParams::default(), &Patch::Strategic(status)).await);
+}
