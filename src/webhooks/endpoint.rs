@@ -31,7 +31,7 @@ pub enum EndpointError {
     #[error("the URL has a fragment, which is never sent")]
     Fragment,
     /// It leads to an address that is forbidden.
-    #[error("the URL leads to {0}")]
+    #[error("the URL leads to no public address: {0}")]
     Forbidden(#[from] Forbidden),
     /// It is not protected on its way, and its address was not allowed.
     #[error(

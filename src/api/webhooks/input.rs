@@ -79,8 +79,13 @@ fn events(body: &Map<String, Value>, errors: &mut Vec<FieldError>) -> Vec<String
         }
     };
     let known = HappeningKind::ALL.map(HappeningKind::as_str);
+    if items.len() > known.len() {
+        let said =
+            format!("there are {} of them; each of the {} events is named once at most", items.len(), known.len());
+        errors.push(FieldError::new("/events", said));
+    }
     let mut events = Vec::<String>::new();
-    for (at, item) in items.iter().enumerate().take(known.len() + 1) {
+    for (at, item) in items.iter().enumerate().take(known.len()) {
         let said = match item.as_str() {
             Some(event) if known.contains(&event) => {
                 if !events.iter().any(|other| other == event) {
@@ -117,8 +122,15 @@ mod tests {
             "{told:?}"
         );
         assert!(
-            told.iter().any(|said| said.starts_with("/url: the URL leads to 169.254.169.254 is a link-local")),
+            told.iter()
+                .any(|said| said
+                    .starts_with("/url: the URL leads to no public address: 169.254.169.254 is a link-local")),
             "{told:?}"
+        );
+        let ten = ["ready"; 10];
+        assert_eq!(
+            said(json!({"url": "https://example.com/", "events": ten})),
+            ["/events: there are 10 of them; each of the 9 events is named once at most"]
         );
         assert_eq!(said(json!({})), ["/url: it is needed: where the webhook is told"]);
     }
