@@ -1,6 +1,7 @@
 //! The pods of the chart: what the restricted profile wants, and what `doorstep` itself takes.
 
-use super::helm::{SETS, find, name, template, workloads};
+use super::helm::{SETS, find, name, objects, root, template, template_text, workloads};
+use doorstep::config::{read_dns, read_identity, read_prices};
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -15,7 +16,8 @@ fn every_pod_is_restricted_probed_and_bounded() {
             assert_ne!(pod["securityContext"]["runAsUser"], 0, "{said}");
             assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault", "{said}");
             for volume in pod["volumes"].as_array().unwrap() {
-                assert!(volume.get("emptyDir").or(volume.get("secret")).is_some(), "{said}: {volume}");
+                let kinds = ["emptyDir", "secret", "configMap"];
+                assert!(kinds.iter().any(|kind| volume.get(kind).is_some()), "{said}: {volume}");
             }
             for container in pod["containers"].as_array().unwrap() {
                 let context = &container["securityContext"];
@@ -48,6 +50,45 @@ fn doorstep_takes_the_arguments_of_every_container() {
             assert!(output.status.success(), "{sets:?}: {}: {said}", name(workload));
         }
     }
+}
+
+/// The shipped examples as values: what the chart makes of them is what the manager reads.
+#[test]
+fn the_managers_files_come_as_they_are_written_in_the_values() {
+    let text = |path: &str| std::fs::read_to_string(root().join(path)).unwrap();
+    let example = |path: &str| serde_saphyr::from_str::<Value>(&text(path)).unwrap();
+    let values = json!({"manager": {
+        "identity": example("config/identity/example.yaml"),
+        "dns": example("config/dns/example.yaml"),
+        "prices": example("config/prices.yaml"),
+        "extraVolumes": [{"name": "zone", "secret": {"secretName": "zone"}}],
+        "extraVolumeMounts": [{"name": "zone", "mountPath": "/etc/doorstep/dns", "readOnly": true}],
+    }});
+    let file = tempfile::NamedTempFile::with_suffix(".yaml").unwrap();
+    std::fs::write(file.path(), values.to_string()).unwrap();
+    let objects = objects(&template_text(&["--values", file.path().to_str().unwrap()]).unwrap());
+    let files = &find(&objects, "ConfigMap/doorstep-manager")["data"];
+    let file = |name: &str| files[name].as_str().unwrap_or_else(|| panic!("no {name} in {files}")).to_owned();
+    let identity = text("config/identity/example.yaml");
+    assert_eq!(
+        format!("{:?}", read_identity(&file("identity.yaml"), "identity.yaml").unwrap()),
+        format!("{:?}", read_identity(&identity, "identity.yaml").unwrap())
+    );
+    let dns = text("config/dns/example.yaml");
+    assert_eq!(read_dns(&file("dns.yaml"), "dns.yaml").unwrap(), read_dns(&dns, "dns.yaml").unwrap());
+    read_prices(&file("prices.yaml"), "prices.yaml").unwrap();
+    let manager = find(&objects, "Deployment/doorstep-manager").pointer("/spec/template").unwrap();
+    let container = manager.pointer("/spec/containers/0").unwrap();
+    for (flag, name) in [("identity", "identity"), ("dns", "dns"), ("prices", "prices")] {
+        let argument = json!(format!("--{flag}=/etc/doorstep/files/{name}.yaml"));
+        assert!(container["args"].as_array().unwrap().contains(&argument), "{argument} in {container}");
+    }
+    for name in ["files", "zone"] {
+        let named = |list: &Value| list.as_array().unwrap().iter().any(|item| item["name"] == name);
+        assert!(named(&container["volumeMounts"]) && named(&manager["spec"]["volumes"]), "{name} is mounted");
+    }
+    // They are read at the start, so other files need other pods.
+    assert!(manager.pointer("/metadata/annotations").is_some_and(|all| all["checksum/files"].is_string()), "{manager}");
 }
 
 #[test]
