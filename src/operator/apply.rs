@@ -98,7 +98,7 @@ impl Reconciler {
         let api: Api<K> = Api::namespaced(self.client.clone(), &id.namespace);
         let params = PatchParams::apply(labels::OPERATOR_FIELD_MANAGER).force().validation_strict();
         let after = Arc::new(api.patch(name, &params, &Patch::Apply(desired)).await?);
-        index.insert(id, after.clone());
+        index.wrote(id, after.clone());
         let as_value = serde_json::to_value(&*after).map_err(kube::Error::SerdeError)?;
         let differs_still = first_difference(desired, &as_value).is_some();
         self.settled.settle(key, differs_still.then(|| (desired.to_string(), version(&*after))));

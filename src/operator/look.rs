@@ -184,7 +184,7 @@ impl Reconciler {
         let params =
             PatchParams { field_manager: Some(labels::OPERATOR_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let after = Arc::new(api.patch(&live.name_any(), &params, &patch).await?);
-        self.world.deployments.insert(id, after.clone());
+        self.world.deployments.wrote(id, after.clone());
         Ok(after)
     }
 

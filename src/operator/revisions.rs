@@ -56,7 +56,7 @@ impl Reconciler {
         let revision = render(&name, environment, plan, hash, number);
         let params = PatchParams::apply(labels::OPERATOR_FIELD_MANAGER).force();
         let written = Arc::new(api.patch(&name, &params, &Patch::Apply(&revision)).await?);
-        self.world.revisions.insert(id, written.clone());
+        self.world.revisions.wrote(id, written.clone());
         known.retain(|revision| revision.name_any() != name);
         known.push(written);
         for old in known.iter().take(known.len().saturating_sub(KEPT)) {

@@ -86,7 +86,7 @@ impl Reconciler {
         }});
         let api: Api<Environment> = Api::namespaced(self.client.clone(), &id.namespace);
         let after = api.patch_status(&id.name, &PatchParams::default(), &Patch::Merge(&patch)).await?;
-        self.world.environments.insert(id, Arc::new(after));
+        self.world.environments.wrote(id, Arc::new(after));
         let was = before.and_then(|status| ready(&status.conditions));
         let is = ready(&status.conditions);
         if let Some(is) = is.filter(|is| was.is_none_or(|was| was.reason != is.reason)) {

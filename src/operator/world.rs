@@ -4,7 +4,7 @@ use crate::resources::{Environment, labels};
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::ResourceExt;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -62,7 +62,7 @@ type Objects<K> = HashMap<EnvironmentId, BTreeMap<String, Arc<K>>>;
 /// The objects of one kind by environment.
 ///
 /// What the operator writes is put in at once, so that it reads its own writes; what the watch then tells of older
-/// versions is passed over.
+/// versions is passed over. The answer to a write may come after the watch has told that the object is gone: then it stays gone.
 #[derive(Debug)]
 pub struct Index<K> {
     known: RwLock<Known<K>>,
@@ -73,11 +73,40 @@ struct Known<K> {
     objects: Objects<K>,
     /// With which environment an object is, by its uid: its labels may be changed, and then tell of another one.
     homes: HashMap<String, EnvironmentId>,
+    gone: Gone,
+}
+
+/// The uids of objects that went, the newest last. No answer to a write is under way for so long that it would be forgotten here.
+#[derive(Debug, Default)]
+struct Gone {
+    order: VecDeque<String>,
+    uids: HashSet<String>,
+}
+
+impl Gone {
+    const MOST: usize = 4096;
+
+    fn add(&mut self, uid: String) {
+        if self.uids.insert(uid.clone()) {
+            self.order.push_back(uid);
+        }
+        while self.order.len() > Self::MOST {
+            if let Some(oldest) = self.order.pop_front() {
+                self.uids.remove(&oldest);
+            }
+        }
+    }
+
+    fn forget(&mut self, uid: &str) {
+        if self.uids.remove(uid) {
+            self.order.retain(|known| known != uid);
+        }
+    }
 }
 
 impl<K> Default for Known<K> {
     fn default() -> Self {
-        Self { objects: HashMap::new(), homes: HashMap::new() }
+        Self { objects: HashMap::new(), homes: HashMap::new(), gone: Gone::default() }
     }
 }
 
@@ -93,6 +122,23 @@ impl<K: ResourceExt> Known<K> {
             self.objects.remove(home);
         }
     }
+
+    /// Puts `object` in, unless a newer version of it is there. Returns the other environment that it was with until now.
+    fn insert(&mut self, id: &EnvironmentId, object: Arc<K>) -> Option<EnvironmentId> {
+        let (name, uid) = (object.name_any(), object.uid());
+        let home = uid.as_ref().and_then(|uid| self.homes.get(uid)).unwrap_or(id).clone();
+        let there = self.objects.get(&home).and_then(|place| place.get(&name));
+        if there.is_some_and(|there| is_older(&*object, &**there)) {
+            return None;
+        }
+        let moved = (home != *id).then_some(home);
+        if let Some(home) = &moved {
+            self.take(home, &object);
+        }
+        self.homes.extend(uid.map(|uid| (uid, id.clone())));
+        self.objects.entry(id.clone()).or_default().insert(name, object);
+        moved
+    }
 }
 
 impl<K> Default for Index<K> {
@@ -102,29 +148,32 @@ impl<K> Default for Index<K> {
 }
 
 impl<K: ResourceExt> Index<K> {
-    /// Puts `object` in, unless a newer version of it is there. Returns the other environment that it was with until now.
+    /// Puts in what a write of ours was answered with, unless a newer version of it is there, or it is gone by now.
+    pub fn wrote(&self, id: &EnvironmentId, object: Arc<K>) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if object.uid().is_none_or(|uid| !known.gone.uids.contains(&uid)) {
+            known.insert(id, object);
+        }
+    }
+
+    /// Puts in what the watch told, unless a newer version of it is there. Returns the other environment that it was with
+    /// until now.
     pub fn insert(&self, id: &EnvironmentId, object: Arc<K>) -> Option<EnvironmentId> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let (name, uid) = (object.name_any(), object.uid());
-        let home = uid.as_ref().and_then(|uid| known.homes.get(uid)).unwrap_or(id).clone();
-        let there = known.objects.get(&home).and_then(|place| place.get(&name));
-        if there.is_some_and(|there| is_older(&*object, &**there)) {
-            return None;
+        // One that only lost its labels comes back with the same uid.
+        if let Some(uid) = object.uid() {
+            known.gone.forget(&uid);
         }
-        let moved = (home != *id).then_some(home);
-        if let Some(home) = &moved {
-            known.take(home, &object);
-        }
-        known.homes.extend(uid.map(|uid| (uid, id.clone())));
-        known.objects.entry(id.clone()).or_default().insert(name, object);
-        moved
+        known.insert(id, object)
     }
 
     /// Takes `object` out, unless a newer one of its name has come in its place. Returns the environment that it was with:
     /// its labels may tell of another one by now, or of none.
     pub fn remove(&self, object: &K) -> Option<EnvironmentId> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        let home = known.homes.remove(&object.uid()?)?;
+        let uid = object.uid()?;
+        known.gone.add(uid.clone());
+        let home = known.homes.remove(&uid)?;
         known.take(&home, object);
         Some(home)
     }
@@ -138,7 +187,13 @@ impl<K: ResourceExt> Index<K> {
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let concerned = known.objects.keys().chain(fresh.objects.keys()).cloned().collect();
-        *known = fresh;
+        let before = std::mem::replace(&mut *known, fresh);
+        known.gone = before.gone;
+        for uid in before.homes.into_keys() {
+            if !known.homes.contains_key(&uid) {
+                known.gone.add(uid);
+            }
+        }
         concerned
     }
 
@@ -195,6 +250,24 @@ mod tests {
         assert!(index.one(&id, "p").is_some(), "the deletion was of the one before");
         index.remove(&pod("p", "2", "13"));
         assert!(index.ids().is_empty());
+    }
+
+    #[test]
+    fn a_late_answer_to_a_write_brings_nothing_back() {
+        let (index, id) = (Index::default(), EnvironmentId::new("default", "a-x"));
+        index.insert(&id, pod("p", "1", "10"));
+        index.remove(&pod("p", "1", "12"));
+        index.wrote(&id, pod("p", "1", "11"));
+        assert!(index.ids().is_empty(), "the answer came after the end");
+        index.wrote(&id, pod("p", "2", "13"));
+        assert!(index.one(&id, "p").is_some(), "another one of the same name");
+        index.replace(Vec::new());
+        index.wrote(&id, pod("p", "2", "14"));
+        assert!(index.ids().is_empty(), "a new list told of its end");
+        // It had lost its labels, and has them again.
+        index.insert(&id, pod("p", "2", "15"));
+        index.wrote(&id, pod("p", "2", "16"));
+        assert_eq!(index.one(&id, "p").unwrap().resource_version().as_deref(), Some("16"));
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Reconciler {
         let params =
             PatchParams { field_manager: Some(labels::OPERATOR_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let after = api.patch(&id.name, &params, &Patch::Merge(&patch)).await?;
-        self.world.environments.insert(id, Arc::new(after));
+        self.world.environments.wrote(id, Arc::new(after));
         self.queue.push(id.clone());
         Ok(())
     }
