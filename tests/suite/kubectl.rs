@@ -10,7 +10,7 @@ fn kubectl_gets_describes_applies_waits_and_deletes() {
     let table = doorstep.kubectl_ok(&["get", "environments"]);
     let mut lines = table.lines();
     let head: Vec<&str> = lines.next().unwrap_or_default().split_whitespace().collect();
-    assert_eq!(head, ["NAME", "USER", "CLASS", "READY", "REASON", "URL", "AGE"], "{table}");
+    assert_eq!(head, ["NAME", "USER", "CLASS", "READY", "REASON", "URL", "LIFE", "AGE"], "{table}");
     let row: Vec<&str> = lines.next().unwrap_or_default().split_whitespace().collect();
     assert_eq!(row[..4], ["haimaz-integration", "haimaz", "integration", "True"], "{table}");
     assert_eq!(row[5], doorstep.url("fronthaimaz.int.localhost", "/"), "{table}");
