@@ -64,7 +64,7 @@ pub(super) async fn make_or_change(
             Err(error) if cluster::is_conflict(&error) || cluster::is_not_found(&error) => {}
             Err(error) => return Err(cluster::problem(&error)),
             Ok(object) => {
-                state.seen.note(&object);
+                state.seen.wrote(&object);
                 return Ok(Changed { object, before, written: true });
             }
         }

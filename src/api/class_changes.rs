@@ -92,7 +92,7 @@ async fn write(
     };
     let object = written.map_err(|error| cluster::problem(&error))?;
     if !dry_run {
-        state.seen.note_class(object.clone());
+        state.seen.wrote_class(object.clone());
     }
     Ok(object)
 }

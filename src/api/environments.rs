@@ -191,7 +191,7 @@ pub(super) async fn remove(
         Ok(outcome) => {
             let left = outcome.left();
             match &left {
-                Some(object) => state.seen.note(object),
+                Some(object) => state.seen.wrote(object),
                 None => state.seen.forget(key, None),
             }
             Ok(left)

@@ -8,6 +8,7 @@ mod access;
 mod clock;
 mod election;
 mod fence;
+mod gone;
 mod lease;
 mod renewing;
 pub mod rights;
@@ -16,6 +17,7 @@ mod term;
 pub use access::{AccessError, ClusterAccess, Connected, connect};
 pub use election::{Election, ElectionConfig, Standing};
 pub use fence::{Fenced, fenced};
+pub use gone::Gone;
 pub use lease::LeaseName;
 pub use term::Term;
 

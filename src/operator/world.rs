@@ -1,10 +1,11 @@
 //! What the operator has seen of the cluster, by environment.
 
+use crate::cluster::Gone;
 use crate::resources::{Environment, labels};
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::ResourceExt;
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -76,34 +77,6 @@ struct Known<K> {
     gone: Gone,
 }
 
-/// The uids of objects that went, the newest last. No answer to a write is under way for so long that it would be forgotten here.
-#[derive(Debug, Default)]
-struct Gone {
-    order: VecDeque<String>,
-    uids: HashSet<String>,
-}
-
-impl Gone {
-    const MOST: usize = 4096;
-
-    fn add(&mut self, uid: String) {
-        if self.uids.insert(uid.clone()) {
-            self.order.push_back(uid);
-        }
-        while self.order.len() > Self::MOST {
-            if let Some(oldest) = self.order.pop_front() {
-                self.uids.remove(&oldest);
-            }
-        }
-    }
-
-    fn forget(&mut self, uid: &str) {
-        if self.uids.remove(uid) {
-            self.order.retain(|known| known != uid);
-        }
-    }
-}
-
 impl<K> Default for Known<K> {
     fn default() -> Self {
         Self { objects: HashMap::new(), homes: HashMap::new(), gone: Gone::default() }
@@ -151,7 +124,7 @@ impl<K: ResourceExt> Index<K> {
     /// Puts in what a write of ours was answered with, unless a newer version of it is there, or it is gone by now.
     pub fn wrote(&self, id: &EnvironmentId, object: Arc<K>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if object.uid().is_none_or(|uid| !known.gone.uids.contains(&uid)) {
+        if object.uid().is_none_or(|uid| !known.gone.has(&uid)) {
             known.insert(id, object);
         }
     }

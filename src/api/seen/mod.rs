@@ -12,6 +12,7 @@ pub use news::{News, NewsKind};
 
 use super::environment_view::EnvironmentView;
 use super::problem::{Code, Problem};
+use crate::cluster::Gone;
 use crate::model::EnvironmentKey;
 use crate::resources::{Environment, EnvironmentClass};
 use kube::ResourceExt;
@@ -39,6 +40,7 @@ struct Known {
     environments: BTreeMap<EnvironmentKey, Arc<Item>>,
     by_age: BTreeSet<(i64, EnvironmentKey)>,
     classes: BTreeMap<String, Arc<EnvironmentClass>>,
+    gone: Gone,
 }
 
 /// An environment, as it was seen last.
@@ -163,11 +165,23 @@ impl Seen {
         self.known.read().unwrap_or_else(PoisonError::into_inner).classes.values().cloned().collect()
     }
 
-    /// Takes what the API itself has written, or the watch tells.
-    pub(super) fn note(&self, object: &Environment) {
+    /// Takes what the API itself has written, unless it is gone by now.
+    pub(super) fn wrote(&self, object: &Environment) {
         let Some(item) = Item::of(object) else { return };
-        let item = Arc::new(item);
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if item.uid.as_ref().is_none_or(|uid| !known.gone.has(uid)) {
+            self.take(&mut known, item);
+        }
+    }
+
+    /// Takes what the watch tells.
+    fn note(&self, object: &Environment) {
+        let Some(item) = Item::of(object) else { return };
+        self.take(&mut self.known.write().unwrap_or_else(PoisonError::into_inner), item);
+    }
+
+    fn take(&self, known: &mut Known, item: Item) {
+        let item = Arc::new(item);
         let before = known.environments.get(&item.key).cloned();
         if before.as_ref().is_some_and(|before| item.is_older(before)) {
             return;
@@ -180,6 +194,9 @@ impl Seen {
     /// Takes out what is gone, unless another one of its name has come in its place.
     pub(super) fn forget(&self, key: &EnvironmentKey, uid: Option<&str>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(uid) = uid {
+            known.gone.add(uid.to_owned());
+        }
         let there = known.environments.get(key).filter(|item| uid.is_none() || item.uid.as_deref() == uid).cloned();
         if let Some(item) = there {
             known.take(key);
@@ -193,7 +210,12 @@ impl Seen {
         objects.iter().filter_map(Item::of).for_each(|item| fresh.put(Arc::new(item)));
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         fresh.classes = std::mem::take(&mut known.classes);
+        fresh.gone = std::mem::take(&mut known.gone);
         let before = std::mem::replace(&mut *known, fresh);
+        for item in before.environments.values() {
+            let is_there = known.environments.get(&item.key).is_some_and(|now| now.uid == item.uid);
+            known.gone_unless(is_there, item.uid.as_deref());
+        }
         if first {
             return;
         }
@@ -205,15 +227,28 @@ impl Seen {
         }
     }
 
-    /// Takes a class that was written or seen.
-    pub(super) fn note_class(&self, class: EnvironmentClass) {
+    /// Takes a class that the API itself has written, unless it is gone by now, or a newer version of it is known.
+    pub(super) fn wrote_class(&self, class: EnvironmentClass) {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let version = |class: &EnvironmentClass| class.resource_version().and_then(|text| text.parse::<u64>().ok());
+        let there = known.classes.get(&class.name_any()).filter(|there| there.uid() == class.uid());
+        let is_older = there.is_some_and(|there| version(&class) < version(there));
+        if !is_older && class.uid().is_none_or(|uid| !known.gone.has(&uid)) {
+            known.classes.insert(class.name_any(), Arc::new(class));
+        }
+    }
+
+    /// Takes a class that the watch tells.
+    fn note_class(&self, class: EnvironmentClass) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         known.classes.insert(class.name_any(), Arc::new(class));
     }
 
     /// Takes a class out.
     pub(super) fn forget_class(&self, name: &str) {
-        self.known.write().unwrap_or_else(PoisonError::into_inner).classes.remove(name);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let class = known.classes.remove(name);
+        known.gone_unless(false, class.and_then(|class| class.uid()).as_deref());
     }
 
     fn replace_classes(&self, classes: Vec<EnvironmentClass>) {
@@ -231,6 +266,12 @@ impl Seen {
 }
 
 impl Known {
+    fn gone_unless(&mut self, is_there: bool, uid: Option<&str>) {
+        if let Some(uid) = uid.filter(|_| !is_there) {
+            self.gone.add(uid.to_owned());
+        }
+    }
+
     fn put(&mut self, item: Arc<Item>) {
         self.take(&item.key);
         self.by_age.insert((item.created, item.key.clone()));

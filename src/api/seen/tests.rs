@@ -110,3 +110,21 @@ fn who_comes_back_hears_what_was_missed_or_that_it_cannot_be_told() {
     let newest = seen.feed().listen(None).place;
     assert!(seen.feed().listen(Some(&newest)).missed.unwrap().is_empty());
 }
+
+#[test]
+fn a_late_answer_to_a_write_brings_nothing_back() {
+    let seen = seen();
+    let (written, key) = (object("a", "x", 2), "a-x");
+    let key = EnvironmentKey::from_object_name(key).unwrap();
+    seen.note(&object("a", "x", 1));
+    seen.forget(&key, written.uid().as_deref());
+    seen.wrote(&written);
+    assert!(seen.all(|_| true).is_empty(), "the answer came after the end");
+    let mut another = object("a", "x", 4);
+    another.metadata.uid = Some("another".to_owned());
+    seen.wrote(&another);
+    assert_eq!(names(&seen.all(|_| true)), ["a-x"]);
+    seen.replace(&[], false);
+    seen.wrote(&another);
+    assert!(seen.all(|_| true).is_empty(), "a new list told of its end");
+}
