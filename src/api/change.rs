@@ -4,10 +4,11 @@
 use super::environments::{api, no_such};
 use super::etag::{Conditions, Tag};
 use super::problem::{Code, Problem};
-use super::{ApiState, cluster};
+use super::{ApiState, cluster, idempotency};
 use crate::model::EnvironmentKey;
-use crate::resources::labels::API_FIELD_MANAGER;
+use crate::resources::labels::{API_FIELD_MANAGER, LAST_CALL};
 use crate::resources::{Environment, EnvironmentSpec};
+use kube::ResourceExt as _;
 use kube::api::PostParams;
 
 /// How often a write is tried again when somebody else writes the same object.
@@ -44,11 +45,19 @@ pub(super) async fn make_or_change(
 ) -> Result<Changed, Problem> {
     let (api, name) = (api(state), key.object_name());
     let by = PostParams { field_manager: Some(API_FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    let mark = idempotency::mark();
     for _ in 0..ATTEMPTS {
         let before = api.get_opt(&name).await.map_err(|error| cluster::problem(&error))?;
+        if let Some(object) = before.as_ref().filter(|object| carries(object, mark.as_ref())) {
+            return Ok(Changed { object: object.clone(), before: before.clone(), written: true });
+        }
         conditions.check(before.as_ref().map(Tag::of).as_ref())?;
         let written = match &before {
-            None => api.create(&by, &make(key)?).await,
+            None => {
+                let mut made = make(key)?;
+                put_mark(&mut made, mark.as_ref());
+                api.create(&by, &made).await
+            }
             Some(object) if object.metadata.deletion_timestamp.is_some() => return Err(deleting(key)),
             Some(object) => {
                 let mut changed = object.clone();
@@ -56,6 +65,7 @@ pub(super) async fn make_or_change(
                 if changed.spec == object.spec {
                     return Ok(Changed { object: changed, before, written: false });
                 }
+                put_mark(&mut changed, mark.as_ref());
                 api.replace(&name, &by, &changed).await
             }
         };
@@ -71,6 +81,17 @@ pub(super) async fn make_or_change(
     }
     let said = format!("the environment {key} was changed by others {ATTEMPTS} times in between; try again");
     Err(Problem::new(Code::Conflict, said))
+}
+
+/// Whether this very call has changed it before: by a process that died before its answer was kept.
+fn carries(object: &Environment, mark: Option<&String>) -> bool {
+    mark.is_some_and(|mark| object.annotations().get(LAST_CALL) == Some(mark))
+}
+
+fn put_mark(object: &mut Environment, mark: Option<&String>) {
+    if let Some(mark) = mark {
+        object.annotations_mut().insert(LAST_CALL.to_owned(), mark.clone());
+    }
 }
 
 fn deleting(key: &EnvironmentKey) -> Problem {

@@ -31,6 +31,24 @@ const SHOWN_ONCE: [&str; 2] = ["/api/v1/webhooks", "/api/v1/tokens"];
 /// The most bytes of an answer that is kept.
 const MOST_BYTES: usize = 4 << 20;
 
+tokio::task_local! {
+    /// The mark of the call under way.
+    static MARK: String;
+}
+
+/// The mark of the call under way, where it has a key: the same whenever the same caller sends the same request with the same key.
+///
+/// What a call writes carries it. A process may die after it has written and before the answer is kept; the call is then done anew, and what
+/// carries its mark already is not changed once more.
+pub(super) fn mark() -> Option<String> {
+    MARK.try_with(Clone::clone).ok()
+}
+
+/// Does `work` as a call with this mark.
+pub(super) async fn with_mark<T>(mark: String, work: impl Future<Output = T>) -> T {
+    MARK.scope(mark, work).await
+}
+
 /// Does a call with a key once.
 pub(super) async fn once(State(state): Shared, request: Request, next: Next) -> Response {
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
@@ -40,44 +58,51 @@ pub(super) async fn once(State(state): Shared, request: Request, next: Next) -> 
     }
     match claimed(&state, request).await {
         Err(problem) => problem.into_response(),
-        Ok((Claimed::Done(answer), _)) => replayed(answer),
-        Ok((Claimed::Running, _)) => {
+        Ok((Claimed::Done(answer), ..)) => replayed(answer),
+        Ok((Claimed::Running, ..)) => {
             let said = "the first call with this Idempotency-Key is still running; ask again in a moment";
             let mut response = Problem::new(Code::IdempotencyKeyRunning, said).into_response();
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
             response
         }
-        Ok((Claimed::Other, _)) => {
+        Ok((Claimed::Other, ..)) => {
             let said = "this Idempotency-Key was used with another request; take a new key for each request";
             Problem::new(Code::IdempotencyKeyReused, said).into_response()
         }
-        Ok((Claimed::Mine(claim), request)) => {
+        Ok((Claimed::Mine(claim), request, mark)) => {
             // A task of its own: the answer is kept even where its caller has gone.
-            let work = tokio::spawn(done(state, claim, request, next).in_current_span());
+            let work = tokio::spawn(with_mark(mark, done(state, claim, request, next)).in_current_span());
             work.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
         }
     }
 }
 
-/// Asks the store who does the call. Gives the request back, whose body was read for its fingerprint.
-async fn claimed(state: &ApiState, request: Request) -> Result<(Claimed, Request), Problem> {
+/// Asks the store who does the call. Gives the request back, whose body was read for its fingerprint, and the call's mark.
+async fn claimed(state: &ApiState, request: Request) -> Result<(Claimed, Request, String), Problem> {
     let key = key(request.headers())?;
     let caller = request.extensions().get::<Caller>().map(|caller| caller.subject.clone()).unwrap_or_default();
     let (parts, body) = request.into_parts();
     let body = limited(body).await?;
-    let mut hash = Sha256::new();
     let target = parts.uri.path_and_query().map(ToString::to_string).unwrap_or_default();
     let field = |name: HeaderName| parts.headers.get(name).map(|value| value.as_bytes().to_vec()).unwrap_or_default();
-    // What the outcome depends on, each with its length, so that no two requests read the same.
-    for part in [parts.method.as_str().as_bytes(), target.as_bytes(), &field(IF_MATCH), &field(IF_NONE_MATCH), &body] {
-        hash.update((part.len() as u64).to_be_bytes());
-        hash.update(part);
-    }
-    let fingerprint = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    // What the outcome depends on.
+    let outcome = [parts.method.as_str().as_bytes(), target.as_bytes(), &field(IF_MATCH), &field(IF_NONE_MATCH), &body];
+    let fingerprint = digest(&outcome);
+    let mark = digest(&[caller.as_bytes(), key.as_bytes(), fingerprint.as_bytes()]);
     let at = state.clock.now();
     let call = KeyedCall { caller, key, fingerprint, at, expires_at: crate::model::later(at, KEPT) };
     let claimed = state.store.idempotency().claim(&call).await.map_err(|error| store::problem(&error))?;
-    Ok((claimed, Request::from_parts(parts, Body::from(body))))
+    Ok((claimed, Request::from_parts(parts, Body::from(body)), mark))
+}
+
+/// SHA-256 over all parts, each with its length, so that no two lists read the same.
+fn digest(parts: &[&[u8]]) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn key(headers: &HeaderMap) -> Result<String, Problem> {

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 mod conventions;
+mod idempotency;
 mod many;
 mod verbs;
 
@@ -26,6 +27,7 @@ const PLACE: &str = "/api/v1/environments/haimaz/integration";
 struct Setting {
     cluster: ApiServer,
     router: Router,
+    state: ApiState,
     shutdown: CancellationToken,
     store: Store,
     _folder: tempfile::TempDir,
@@ -63,7 +65,7 @@ async fn setting_with(access: Access) -> Setting {
         prices: None,
         shutdown: shutdown.clone(),
     };
-    let setting = Setting { cluster, router: router(state), shutdown, store, _folder: folder };
+    let setting = Setting { cluster, router: router(state.clone()), state, shutdown, store, _folder: folder };
     let class: EnvironmentClass = serde_json::from_value(json!({
         "apiVersion": "doorstep.dev/v1alpha1", "kind": "EnvironmentClass", "metadata": {"name": "integration"},
         "spec": {"host": "front{user}.int.{domain}", "port": 8080,

@@ -42,6 +42,10 @@ pub const DEFAULT_INGRESS_CLASS: &str = "ingressclass.kubernetes.io/is-default-c
 /// Label of the Ingresses by which cert-manager answers ACME challenges.
 pub const ACME_SOLVER: &str = "acme.cert-manager.io/http01-solver";
 
+/// Annotation of an Environment: the call of the management API with an `Idempotency-Key` that changed it last. It is written with the
+/// change, so that whoever does the call of a dead process anew sees that it was done.
+pub const LAST_CALL: &str = "doorstep.dev/last-call";
+
 /// The field manager of a gateway's marks of use.
 pub const GATEWAY_FIELD_MANAGER: &str = "doorstep-gateway";
 /// The field manager of what is told in the status of Ingresses.
