@@ -184,10 +184,11 @@ impl Site {
         let key = format!("call-{}", self.calls);
         self.trap.arm(self.manager.as_ref().expect("it runs").pid(), after);
         let mut answer = self.ask(method, path, body, &key);
+        let mut replaced = false;
         wait_for(&format!("{method} {path}, killed after {after} writes"), || {
-            let killed = self.trap.has_sprung() && self.manager.as_mut().is_some_and(Program::has_ended);
-            if killed {
-                self.start_manager();
+            if !replaced && self.trap.has_sprung() {
+                self.replace_killed();
+                replaced = true;
             }
             match &answer {
                 Some((status, _)) if (200..300).contains(status) => goal(self),
@@ -202,10 +203,20 @@ impl Site {
         });
         let (writes, sprung) = self.trap.disarm();
         seen.extend(writes);
-        if sprung && self.manager.as_mut().is_some_and(Program::has_ended) {
-            self.start_manager();
+        // Perhaps only now, by a write after all was reached.
+        if sprung && !replaced {
+            self.replace_killed();
         }
         sprung
+    }
+
+    /// Starts another manager in the place of one that was told to die and may take a moment to.
+    fn replace_killed(&mut self) {
+        wait_for("the end of the killed manager", || {
+            let ended = self.manager.as_mut().is_some_and(Program::has_ended);
+            if ended { Ok(()) } else { Err("it runs".to_owned()) }
+        });
+        self.start_manager();
     }
 
     /// The status and the body; `None` when there was no answer.
