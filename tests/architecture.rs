@@ -72,7 +72,6 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
             "config",
             "dns",
             "embedded",
-            "gateways",
             "identity",
             "migrate",
             "model",

@@ -220,7 +220,12 @@ pub(super) async fn confirm(State(state): Shared, request: Request) -> Result<Js
 }
 
 fn desk(state: &ApiState) -> Result<&Desk, Problem> {
-    let none = || Problem::new(Code::NoDns, "this manager writes no DNS records; it is told which with --dns FILE");
+    let none = || {
+        Problem::new(
+            Code::NoDns,
+            "this manager writes no DNS records; it is told which with --dns FILE (doorstep manager) or --dns-file FILE (doorstep up)",
+        )
+    };
     state.dns.as_ref().ok_or_else(none)
 }
 
