@@ -46,7 +46,7 @@ faults! {
                 let said = doorstep.kubectl_ok(&["get", "environment", "haimaz-integration", "-o", path]);
                 let (generation, condition) = said.split_once(' ').unwrap_or_default();
                 let condition: serde_json::Value = serde_json::from_str(condition).unwrap_or_default();
-                let of_this = condition["observedGeneration"].to_string() == generation;
+                let of_this = condition["observedGeneration"].as_i64() == generation.parse().ok();
                 if of_this && condition["status"] == "True" { Ok(()) } else { Err(said) }
             });
             wait_for("another leader", || match self::leader(&doorstep) {

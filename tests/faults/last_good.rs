@@ -17,7 +17,7 @@ faults! {
         let file = folder.path().join("last-good");
         let gateway = Gateway::start_in(folder.path(), kubeconfig, &[]);
         gateway.wait_until_ready();
-        wait_until_kept(&file, users());
+        wait_until_kept(&file, &users());
         drop(gateway);
         world.plane.command("kill kube-apiserver");
 
@@ -50,7 +50,7 @@ faults! {
     }
 }
 
-fn wait_until_kept(file: &Path, users: impl Iterator<Item = String> + Clone) {
+fn wait_until_kept(file: &Path, users: &(impl Iterator<Item = String> + Clone)) {
     wait_for("the last good table on disk, whole", || {
         let text = String::from_utf8_lossy(&std::fs::read(file).map_err(|error| error.to_string())?).into_owned();
         let missing = users.clone().find(|user| !text.contains(&format!("\"{user}-integration-bench\"")));
