@@ -124,7 +124,7 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result
         }
     };
     let (places, table) = (config.places, config.table.clone());
-    let gateways = (!places.is_empty()).then(|| Gateways::start(places, config.client.clone(), table, &shutdown));
+    let gateways = (!places.is_empty()).then(|| Gateways::start(&places, &config.client, table, &shutdown));
     let operator = OperatorConfig {
         gateways,
         client: config.client,
