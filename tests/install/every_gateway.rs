@@ -6,6 +6,7 @@ use super::support::{ControlPlane, curl, signal, texts, wait_for};
 use super::upgraded::{deploy, is_ready, rolled_out};
 use serde_json::{Value, json};
 use std::net::IpAddr;
+use std::process::Command;
 
 #[test]
 fn ready_waits_for_the_gateway_that_does_not_answer_and_names_it() {
@@ -16,7 +17,8 @@ fn ready_waits_for_the_gateway_that_does_not_answer_and_names_it() {
     let cluster = cluster();
     let _node = node(&cluster, folder.path());
     // In one namespace, which is not the gateways': the narrowest rights with which it has to work.
-    let mut chart = rendered(&["namespaced=true"], folder.path());
+    let name_server = ["manager.dnsAuthority.enabled=true", "manager.dnsAuthority.addresses={203.0.113.10}"];
+    let mut chart = rendered(&[&["namespaced=true"], &name_server[..]].concat(), folder.path());
     for object in chart.iter_mut().filter(|object| object["metadata"]["name"] == "doorstep-gateway") {
         // It is to be stopped, and neither taken out of the Service nor started anew for that.
         if let Some(container) = object.pointer_mut("/spec/template/spec/containers/0") {
@@ -55,6 +57,22 @@ fn ready_waits_for_the_gateway_that_does_not_answer_and_names_it() {
         let url = format!("http://{address}:8080/");
         let output = curl().args(["--fail", "--header", "Host: fronthaimaz.int.localhost", &url]).output().unwrap();
         assert!(output.status.success(), "{name}, once it is ready: {:?}", texts(&output));
+    }
+    is_told_by_the_name_server(*manager);
+}
+
+/// What is ready has a name where the chart's own name server is asked, by UDP and by TCP.
+fn is_told_by_the_name_server(manager: IpAddr) {
+    let at = format!("@{manager}");
+    for transport in ["+notcp", "+tcp"] {
+        wait_for("the address", || {
+            let ask = ["-p", "5353", "+short", "+tries=1", "+time=5", transport, "fronthaimaz.int.localhost"];
+            let dig = Command::new("dig").arg(&at).args(ask).output();
+            match texts(&dig.expect("dig (Debian package bind9-dnsutils) runs")) {
+                (answer, _) if answer.trim() == "203.0.113.10" => Ok(()),
+                other => Err(format!("{transport}: {other:?}")),
+            }
+        });
     }
 }
 
