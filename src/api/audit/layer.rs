@@ -3,7 +3,7 @@
 use super::super::problem::Told;
 use super::super::request_id::RequestId;
 use super::super::tls::Peer;
-use super::super::{ApiState, Shared, store, verbs};
+use super::super::{ApiState, Shared, idempotency, store, verbs};
 use super::observe::observed;
 use crate::identity::{Caller, Scope};
 use crate::store::{Begun, Call, Ended, Outcome, Target, Who};
@@ -55,7 +55,7 @@ pub(in crate::api) async fn record(State(state): Shared, mut request: Request, n
         end(&state, call, ended).await;
         response
     };
-    let work = tokio::spawn(work.in_current_span());
+    let work = tokio::spawn(idempotency::within_this_call(work).in_current_span());
     work.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 
