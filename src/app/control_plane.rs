@@ -118,7 +118,7 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result
     let tls = tls.map(TlsFromFiles::new).transpose()?;
     let server = tokio::spawn(api::serve(listener, tls, router, ServeLimits::default(), shutdown.clone()));
     let (places, table) = (config.places, config.table.clone());
-    let gateways = (!places.is_empty()).then(|| Gateways::start(places, config.client.clone(), table, &shutdown));
+    let gateways = (!places.is_empty()).then(|| Gateways::start(&places, &config.client, table, &shutdown));
     let operator = OperatorConfig {
         gateways,
         client: config.client,

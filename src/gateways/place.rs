@@ -19,6 +19,16 @@ pub enum Place {
     },
 }
 
+impl Place {
+    /// The namespace of the Service; none for a URL.
+    pub fn namespace(&self) -> Option<&str> {
+        match self {
+            Self::Url(_) => None,
+            Self::Service { namespace, .. } => Some(namespace),
+        }
+    }
+}
+
 /// What is no place of gateways.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{} is no place of gateways; give the URL of an admin port like http://10.0.0.7:9901, or a Service as NAMESPACE/NAME:PORT", crate::model::shown(.0))]
