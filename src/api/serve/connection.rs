@@ -45,8 +45,8 @@ pub(super) async fn serve(served: Arc<Served>, stream: TcpStream, address: Socke
     let standing = place.standing.clone();
     let work = async {
         match &served.tls {
-            None => serve_http(&served, stream, Peer { address, certificate: None }, &standing).await,
-            Some(tls) => serve_tls(&served, tls, stream, address, &standing).await,
+            None => Box::pin(serve_http(&served, stream, Peer { address, certificate: None }, &standing)).await,
+            Some(tls) => Box::pin(serve_tls(&served, tls, stream, address, &standing)).await,
         }
     };
     tokio::select! {
@@ -64,7 +64,7 @@ async fn serve_tls(served: &Served, tls: &TlsFromFiles, stream: TcpStream, addre
         Ok(Ok(stream)) => {
             standing.begin_head();
             let peer = Peer::of(&stream, address);
-            serve_http(served, stream, peer, standing).await;
+            Box::pin(serve_http(served, stream, peer, standing)).await;
         }
         Ok(Err(error)) => tracing::debug!(%address, %error, "a TLS handshake with the management API failed"),
         Err(_) => tracing::debug!(%address, "a TLS handshake with the management API took too long"),
