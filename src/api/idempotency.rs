@@ -49,6 +49,17 @@ pub(super) async fn with_mark<T>(mark: String, work: impl Future<Output = T>) ->
     MARK.scope(mark, work).await
 }
 
+/// Takes the mark of the call under way along, into another task.
+pub(super) fn marked<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+    let mark = mark();
+    async move {
+        match mark {
+            Some(mark) => with_mark(mark, work).await,
+            None => work.await,
+        }
+    }
+}
+
 /// Does a call with a key once.
 pub(super) async fn once(State(state): Shared, request: Request, next: Next) -> Response {
     if matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)

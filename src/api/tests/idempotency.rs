@@ -9,6 +9,17 @@ use crate::resources::EnvironmentSpec;
 use axum::http::HeaderMap;
 
 #[tokio::test]
+async fn what_a_call_with_a_key_writes_carries_its_mark() {
+    let setting = setting().await;
+    let put = authorized("PUT", PLACE).header("content-type", "application/json").header("idempotency-key", "one");
+    let body = json!({"parameters": {"TAG_FRONT": "1"}}).to_string();
+    assert_eq!(setting.send(put, body).await.status(), StatusCode::CREATED);
+    let object = setting.environments().get("haimaz-integration").await.unwrap();
+    let annotations = object.metadata.annotations.unwrap_or_default();
+    assert!(annotations.contains_key(crate::resources::labels::LAST_CALL), "{annotations:?}");
+}
+
+#[tokio::test]
 async fn what_was_written_and_not_answered_is_not_done_twice() {
     let setting = setting().await;
     let put = setting.put(json!({"TAG_FRONT": "1"})).await;
