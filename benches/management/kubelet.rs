@@ -9,8 +9,12 @@ use kube::{Api, Client, ResourceExt};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::pin::pin;
+use std::time::Duration;
 
 const NODE: &str = "bench";
+/// How often it is tried to tell of a pod.
+const TRIES: usize = 20;
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Serves all pods for ever.
 pub async fn run(client: Client) {
@@ -33,7 +37,9 @@ async fn serve(client: Client, pod: Pod, number: usize) {
     let target = json!({"metadata": {"name": name}, "target": {"apiVersion": "v1", "kind": "Node", "name": NODE}});
     let binding: Binding = serde_json::from_value(target).unwrap();
     let bound: Result<Value, _> = pods.create_subresource("binding", &name, &PostParams::default(), &binding).await;
-    drop(bound);
+    if let Err(error) = bound {
+        eprintln!("pod {name} could not be bound: {error}");
+    }
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
     let statuses: Vec<Value> = containers
         .map(|container| {
@@ -48,6 +54,15 @@ async fn serve(client: Client, pod: Pod, number: usize) {
         "phase": "Running", "podIP": address, "podIPs": [{"ip": address}], "containerStatuses": statuses,
         "conditions": conditions,
     }});
-    // It may have gone again.
-    drop(pods.patch_status(&name, &PatchParams::default(), &Patch::Strategic(status)).await);
+    let mut said = String::new();
+    for _ in 0..TRIES {
+        match pods.patch_status(&name, &PatchParams::default(), &Patch::Strategic(&status)).await {
+            Ok(_) => return,
+            // It has gone again.
+            Err(kube::Error::Api(answer)) if answer.code == 404 => return,
+            Err(error) => said = error.to_string(),
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    eprintln!("pod {name} could not be said to be ready: {said}");
 }

@@ -1,5 +1,6 @@
 //! What is measured, and how it is printed.
 
+use crate::busy::Busy;
 use crate::calls::{Answer, Calls};
 use crate::kubelet;
 use crate::support::fault_proxy::FaultProxy;
@@ -53,12 +54,9 @@ pub fn all(runtime: &Runtime, sizes: &[usize]) {
     for &size in sizes {
         runtime.block_on(create_asleep(&client, there..size));
         there = size;
-        wait_for("every environment to be seen to", || {
-            let mut calls = Calls::open(api, token.clone());
-            let answer = calls.call("GET", &format!("/environments/user{}/{CLASS}", size - 1), "");
-            let text = String::from_utf8_lossy(&answer.body).into_owned();
-            if text.contains("Asleep") { Ok(()) } else { Err(text) }
-        });
+        let began = Instant::now();
+        seen_to(&mut Calls::open(api, token.clone()), size);
+        eprintln!("{size} environments were seen to {:.1} s after the last was written", began.elapsed().as_secs_f64());
         let mut calls = Calls::open(api, token.clone());
         print_line(size, "GET a page of 50", |_| calls.call("GET", &format!("/environments?limit={PAGE}"), ""));
         print_line(size, "GET a page by user", |turn| {
@@ -80,6 +78,22 @@ pub fn all(runtime: &Runtime, sizes: &[usize]) {
     println!("took {:.0} s", began.elapsed().as_secs_f64());
     kubelet.abort();
     manager.stop();
+}
+
+/// Waits until the operator has seen to all, as long as it gets on.
+fn seen_to(calls: &mut Calls, size: usize) {
+    let (mut seen, mut since) = (0, Instant::now());
+    while seen < size {
+        let number = seen;
+        let answer = calls.call("GET", &format!("/environments/user{number}/{CLASS}"), "");
+        let text = String::from_utf8_lossy(&answer.body);
+        if text.contains("Asleep") {
+            (seen, since) = (seen + 1, Instant::now());
+        } else {
+            assert!(since.elapsed() < Duration::from_secs(60), "nothing happened for a minute: {text}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
 }
 
 async fn create_asleep(client: &Client, numbers: std::ops::Range<usize>) {
@@ -115,7 +129,7 @@ fn print_line(size: usize, name: &str, mut call: impl FnMut(usize) -> Answer) {
 
 /// Environments that are asked for by the API, until each is ready.
 fn coming_up(api: SocketAddr, token: &str, beside: usize, proxy: &FaultProxy) {
-    let before = proxy.asked();
+    let (before, busy) = (proxy.asked(), Busy::now());
     let began = Instant::now();
     let body = r#"{"parameters": {"TAG_FRONT": "1", "TAG_ASSETS": "1", "VERSION": "1.0.0"}}"#;
     let asked: Vec<Duration> = std::thread::scope(|scope| {
@@ -144,7 +158,7 @@ fn coming_up(api: SocketAddr, token: &str, beside: usize, proxy: &FaultProxy) {
             if text.contains("\"ready\":true") { Ok(()) } else { Err(text) }
         });
     }
-    let ready = began.elapsed();
+    let (ready, busy) = (began.elapsed(), Busy::now().since(&busy));
     let mean = asked.iter().sum::<Duration>().as_secs_f64() * 1000.0 / asked.len() as f64;
     println!("{COMING_UP} environments asked for, {AT_A_TIME} at a time, beside {beside}:");
     println!(
@@ -154,15 +168,27 @@ fn coming_up(api: SocketAddr, token: &str, beside: usize, proxy: &FaultProxy) {
         ready.as_secs_f64(),
         COMING_UP as f64 / ready.as_secs_f64()
     );
+    println!("{busy}");
     println!();
-    println!("what the manager asked of the API server meanwhile     calls   and since its start");
+    println!("what the manager asked of the API server meanwhile     calls   each   and since its start");
     let all = proxy.asked();
+    let mut each = 0.0;
     for (what, count) in &all {
         let meanwhile = count - before.get(what).copied().unwrap_or_default();
-        println!("{what:<50}  {meanwhile:>8}  {count:>20}");
+        let of_one = meanwhile as f64 / COMING_UP as f64;
+        each += of_one;
+        println!("{what:<50}  {meanwhile:>8}  {of_one:>5.1}  {count:>20}");
     }
-    let watches: BTreeMap<&String, &u64> = all.iter().filter(|(what, _)| what.starts_with("WATCH")).collect();
-    println!("watches: {} kinds, {} in all", watches.len(), watches.values().copied().sum::<u64>());
+    println!("in all, for each environment: {each:.1} calls");
+    watches(&proxy.watches());
+}
+
+/// How many watches are open now, by kind.
+fn watches(open: &BTreeMap<String, u64>) {
+    let more: Vec<String> =
+        open.iter().filter(|(_, count)| **count > 1).map(|(kind, count)| format!("{kind} {count}")).collect();
+    let verdict = if more.is_empty() { "yes".to_owned() } else { format!("no: {}", more.join(", ")) };
+    println!("watches open now: {} of {} kinds; one watch per kind: {verdict}", open.values().sum::<u64>(), open.len());
 }
 
 /// The resident memory of a process.
