@@ -1,11 +1,8 @@
 //! Asking the gateways.
 
-use super::{Gateways, Place, SERVES};
+use super::{Gateways, SERVES};
 use crate::routing::Table;
 use futures::StreamExt as _;
-use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::Api;
-use kube::api::ListParams;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,11 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const AT_ONCE: usize = 32;
 /// The most bytes of an answer.
 const MOST_BYTES: usize = 64 * 1024;
-/// The label of an EndpointSlice that names its Service.
-const SERVICE: &str = crate::resources::labels::SERVICE_NAME;
 
 /// Asks for every host that is not confirmed, again and again until it is.
-pub(super) async fn keep(gateways: Gateways, client: kube::Client, table: Arc<Table>) {
+pub(super) async fn keep(gateways: Gateways, table: Arc<Table>) {
     // A proxy of the environment has no way to a pod.
     let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
     let http = match http {
@@ -40,8 +35,8 @@ pub(super) async fn keep(gateways: Gateways, client: kube::Client, table: Arc<Ta
             gateways.forget(|host| table.load().host(host).is_none());
             continue;
         }
-        match replicas(&gateways.inner.places, &client).await {
-            Ok(replicas) => {
+        match gateways.inner.replicas.urls() {
+            Some(replicas) => {
                 let questions = futures::stream::iter(open).map(|(host, endpoints)| {
                     let (http, replicas) = (http.clone(), replicas.clone());
                     async move {
@@ -54,8 +49,7 @@ pub(super) async fn keep(gateways: Gateways, client: kube::Client, table: Arc<Ta
                     gateways.told(&host, &endpoints, behind);
                 }
             }
-            Err(error) => {
-                tracing::warn!(%error, "it is not known which gateways there are");
+            None => {
                 for (host, endpoints) in open {
                     let said = "the cluster does not tell which gateways there are".to_owned();
                     gateways.told(&host, &endpoints, Some(said));
@@ -64,27 +58,6 @@ pub(super) async fn keep(gateways: Gateways, client: kube::Client, table: Arc<Ta
         }
         tokio::time::sleep(PAUSE).await;
     }
-}
-
-/// The URLs of all gateways.
-async fn replicas(places: &[Place], client: &kube::Client) -> Result<Vec<String>, kube::Error> {
-    let mut found = BTreeSet::new();
-    for place in places {
-        match place {
-            Place::Url(url) => drop(found.insert(url.clone())),
-            Place::Service { namespace, name, port } => {
-                let api: Api<EndpointSlice> = Api::namespaced(client.clone(), namespace);
-                let slices = api.list(&ListParams::default().labels(&format!("{SERVICE}={name}"))).await?;
-                let endpoints = slices.items.iter().flat_map(|slice| slice.endpoints.iter().flatten());
-                let ready = endpoints.filter(|endpoint| {
-                    endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true)
-                });
-                let addresses = ready.flat_map(|endpoint| &endpoint.addresses).filter_map(|text| text.parse().ok());
-                found.extend(addresses.map(|ip| format!("http://{}", std::net::SocketAddr::new(ip, *port))));
-            }
-        }
-    }
-    Ok(found.into_iter().collect())
 }
 
 /// Who of the gateways does not lead from `host` to these very endpoints.

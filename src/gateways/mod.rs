@@ -6,8 +6,10 @@
 
 mod ask;
 mod place;
+mod replicas;
 
 pub use place::{InvalidPlace, Place};
+pub use replicas::{Replicas, services};
 
 use crate::routing::{EndpointState, Match, RequestView, Table};
 use std::collections::{BTreeSet, HashMap};
@@ -25,7 +27,7 @@ pub struct Gateways {
 }
 
 struct Inner {
-    places: Vec<Place>,
+    replicas: Replicas,
     asked: Mutex<HashMap<String, Asked>>,
     wanted: Notify,
     confirmed: watch::Sender<u64>,
@@ -41,10 +43,11 @@ struct Asked {
 
 impl Gateways {
     /// Begins to ask; it ends with `shutdown`. Hosts that `table` has no more are forgotten.
-    pub fn start(places: Vec<Place>, client: kube::Client, table: Arc<Table>, shutdown: &CancellationToken) -> Self {
-        let inner = Inner { places, asked: Mutex::default(), wanted: Notify::new(), confirmed: watch::Sender::new(0) };
+    pub fn start(replicas: Replicas, table: Arc<Table>, shutdown: &CancellationToken) -> Self {
+        let inner =
+            Inner { replicas, asked: Mutex::default(), wanted: Notify::new(), confirmed: watch::Sender::new(0) };
         let gateways = Self { inner: Arc::new(inner) };
-        let asking = ask::keep(gateways.clone(), client, table);
+        let asking = ask::keep(gateways.clone(), table);
         tokio::spawn(shutdown.clone().run_until_cancelled_owned(asking));
         gateways
     }
