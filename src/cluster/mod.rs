@@ -11,6 +11,7 @@ mod election;
 mod fence;
 mod gone;
 mod lease;
+mod recorder;
 mod renewing;
 pub mod rights;
 pub mod shared;
@@ -21,6 +22,7 @@ pub use election::{Election, ElectionConfig, Standing};
 pub use fence::{Fenced, fenced};
 pub use gone::Gone;
 pub use lease::LeaseName;
+pub use recorder::BoundedRecorder;
 pub use shared::{Shared, SharedKinds, Subscription, Told};
 pub use term::Term;
 
