@@ -35,8 +35,9 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("discovery", &["cluster", "config", "model", "resources", "routing", "telemetry", "tls"], &["hyper", "axum"]),
     ("upstream", &["model", "routing", "telemetry"], &["kube", "k8s_openapi"]),
     ("proxy", &["model", "routing", "telemetry", "tls", "upstream"], &["kube", "k8s_openapi"]),
-    // It asks gateways, as a client: what they answer is compared with the table. Where they are it hears by `cluster::Shared`.
-    ("gateways", &["cluster", "model", "resources", "routing"], &["hyper", "axum", "sqlx"]),
+    // It asks gateways, as a client: what they answer is compared with the table. Where they are it hears by `cluster::Shared`;
+    // who is silent is counted.
+    ("gateways", &["cluster", "model", "resources", "routing", "telemetry"], &["hyper", "axum", "sqlx"]),
     ("operator", &["cluster", "gateways", "model", "resources", "routing", "telemetry"], &["hyper", "axum"]),
     // It serves itself by TLS.
     (

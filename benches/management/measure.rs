@@ -91,6 +91,10 @@ fn seen_to(calls: &mut Calls, size: usize) {
             (seen, since) = (seen + 1, Instant::now());
         } else {
             assert!(since.elapsed() < Duration::from_secs(60), "nothing happened for a minute: {text}");
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "it is looked at again after a pause, until it is as wanted"
+            )]
             std::thread::sleep(Duration::from_millis(50));
         }
     }

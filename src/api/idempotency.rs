@@ -49,8 +49,8 @@ pub(super) async fn with_mark<T>(mark: String, work: impl Future<Output = T>) ->
     MARK.scope(mark, work).await
 }
 
-/// Takes the mark of the call under way along, into another task.
-pub(super) fn marked<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
+/// `work` for a task of its own, which does not inherit the mark of the call that begins it.
+pub(super) fn within_this_call<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
     let mark = mark();
     async move {
         match mark {

@@ -17,6 +17,7 @@ pub(super) fn problem(error: &StoreError) -> Problem {
         | StoreError::UrlFile { .. }
         | StoreError::InUse { .. }
         | StoreError::Denied { .. }
+        | StoreError::Untrusted { .. }
         | StoreError::Missing { .. }
         | StoreError::NewerSchema { .. }
         | StoreError::OlderSchema { .. }

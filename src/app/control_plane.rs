@@ -8,7 +8,7 @@ use crate::cluster::rights::Held;
 use crate::cluster::{Election, SharedKinds, fenced};
 use crate::discovery::Drafts;
 use crate::dns::{self, Desk};
-use crate::gateways::{Gateways, Place, Replicas};
+use crate::gateways::{Gateways, Hears, Place};
 use crate::identity::Access;
 use crate::model::{Clock, Hostname};
 use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Publish, Workload};
@@ -134,10 +134,8 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result
         }
     };
     let (places, table) = (config.places, config.table.clone());
-    let gateways = (!places.is_empty()).then(|| {
-        let replicas = Replicas::new(places, &shared, config.watched.as_deref(), &config.client, &shutdown);
-        Gateways::start(replicas, table, &shutdown)
-    });
+    let hears = Hears { kinds: &shared, namespace: config.watched.as_deref(), client: &config.client };
+    let gateways = (!places.is_empty()).then(|| Gateways::start(&places, &hears, table, &shutdown));
     let operator = OperatorConfig {
         gateways,
         client: config.client,

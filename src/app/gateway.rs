@@ -122,8 +122,8 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
     let connected = cluster::connect(&options.cluster).await?;
     let rights = connected.as_ref().map(|connected| {
         let watched = options.namespace.clone();
-        // It looks at nothing of the two other places.
-        let scope = Scope { watched, environments: String::new(), lease: String::new() };
+        // It looks at nothing of the other places.
+        let scope = Scope { watched, ..Scope::default() };
         rights::start(connected, Role::Gateway, scope, &pages_end)
     });
     let (client, cluster) = connected.map(|it| (it.client, it.url)).unzip();

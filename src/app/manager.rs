@@ -137,7 +137,13 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
     let discovery_end = CancellationToken::new();
     let lease = options.lease.namespace.unwrap_or_else(|| client.default_namespace().to_owned());
     let watched = options.namespaced.then(|| options.namespace.clone());
-    let scope = Scope { watched: watched.clone(), environments: options.namespace.clone(), lease: lease.clone() };
+    let scope = Scope {
+        watched: watched.clone(),
+        environments: options.namespace.clone(),
+        lease: lease.clone(),
+        gateways: options.gateways.iter().filter_map(GatewayPlace::namespace).map(str::to_owned).collect(),
+        tokens: settings.kubernetes.is_some(),
+    };
     let rights = rights::start(&connected, Role::Manager, scope, &discovery_end);
     let election = Election::new(ElectionConfig {
         namespace: lease,

@@ -143,7 +143,7 @@ fn show(checked: &Checked) -> Result<(), Failure> {
 fn failed(error: &StoreError) -> Failure {
     let exit = match error {
         StoreError::Url(_) | StoreError::UrlFile { .. } => Exit::Usage,
-        StoreError::Unavailable { .. } | StoreError::Denied { .. } => Exit::Unreachable,
+        StoreError::Unavailable { .. } | StoreError::Denied { .. } | StoreError::Untrusted { .. } => Exit::Unreachable,
         StoreError::Missing { .. } => Exit::NotFound,
         StoreError::Full { .. }
         | StoreError::Locked { .. }

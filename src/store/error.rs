@@ -56,6 +56,14 @@ pub enum StoreError {
         /// Which store.
         place: String,
     },
+    /// It did not prove that it is the one that is meant.
+    #[error("the store {place} cannot be trusted: {why}; look at sslmode, sslrootcert and the host of its URL")]
+    Untrusted {
+        /// Which store.
+        place: String,
+        /// What was seen.
+        why: String,
+    },
     /// There is no such database.
     #[error("the store {place} does not exist: {why}")]
     Missing {
@@ -134,6 +142,7 @@ impl StoreError {
             | Self::InUse { .. }
             | Self::ReadOnly { .. }
             | Self::Denied { .. }
+            | Self::Untrusted { .. }
             | Self::Missing { .. }
             | Self::NewerSchema { .. }
             | Self::OlderSchema { .. }
@@ -156,7 +165,11 @@ impl StoreError {
             sqlx::Error::PoolTimedOut => {
                 Self::Unavailable { place, why: "no connection could be had in time".to_owned() }
             }
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
+            sqlx::Error::Tls(_) => Self::Untrusted { place, why },
+            sqlx::Error::Io(told) if told.get_ref().is_some_and(|cause| cause.is::<rustls::Error>()) => {
+                Self::Untrusted { place, why }
+            }
+            sqlx::Error::Io(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => {
                 Self::Unavailable { place, why }
             }
             sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::RowNotFound => {

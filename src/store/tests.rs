@@ -6,7 +6,8 @@ use jiff::Timestamp;
 use sqlx::Connection as _;
 use std::time::Duration;
 
-fn begun() -> Begun {
+/// A call that is about to change something.
+pub(super) fn begun() -> Begun {
     Begun {
         at: Timestamp::UNIX_EPOCH,
         who: Who { subject: "anna".to_owned(), name: "Anna".to_owned(), through: "test".to_owned() },

@@ -16,7 +16,6 @@ mod emulator;
 mod harness;
 mod many;
 mod operations;
-mod schema;
 mod tokens;
 mod whole;
 mod zones;

@@ -1,7 +1,7 @@
 //! A thousand environments in random order, with every tenth call refused, lost or overtaken: at the end the zone is exactly
 //! what is desired beside what others have there, and no budget was exceeded.
 
-use crate::emulator::{Emulator, Faults, ZONE};
+use crate::emulator::{Emulator, Faults, ZONE, spelled};
 use crate::zones::{address, alias, owner, provider, zone};
 use doorstep::azure::Clock;
 use doorstep::dns::{Desired, Guard, Keeper, KeeperConfig, May, ProviderError, RecordSet, Verifier, ZoneWanted};
@@ -16,7 +16,7 @@ const STEPS_OF_A_PLAN: usize = 60;
 const LAG: Duration = Duration::from_secs(5);
 
 /// What others have in the zone: other owners, none, other kinds, and one at a name that an environment wants.
-fn make_foreign(emulator: &Emulator) {
+fn make_foreign(emulator: &Emulator, is_private: bool) {
     let of = |owner: Option<&str>, ttl: u32| {
         let mut properties = json!({"ttl": ttl, "aRecords": [{"ipv4Address": "192.0.2.7"}]});
         if let Some(owner) = owner {
@@ -35,7 +35,8 @@ fn make_foreign(emulator: &Emulator) {
         ("MX", "@", json!({"ttl": 60, "mxRecords": [{"preference": 10, "exchange": "mail.example.com"}]})),
     ] {
         let etag = state.next();
-        state.zone(ZONE, true).records.put(kind, name, properties, etag, Duration::ZERO);
+        let properties = spelled(properties, is_private);
+        state.zone(ZONE, is_private).records.put(kind, name, properties, etag, Duration::ZERO);
     }
 }
 
@@ -43,21 +44,23 @@ fn has_our_mark(item: &Value) -> bool {
     item["properties"]["metadata"]["doorstep-owner"] == owner().as_str()
 }
 
-fn foreign(emulator: &Emulator) -> Vec<Value> {
-    emulator.state().zone(ZONE, true).records.all().into_iter().filter(|item| !has_our_mark(item)).collect()
+fn foreign(emulator: &Emulator, is_private: bool) -> Vec<Value> {
+    emulator.state().zone(ZONE, is_private).records.all().into_iter().filter(|item| !has_our_mark(item)).collect()
 }
 
 /// Name, kind, TTL and values of what is marked as ours.
-fn ours(emulator: &Emulator) -> Vec<String> {
-    let all = emulator.state().zone(ZONE, true).records.all();
+fn ours(emulator: &Emulator, is_private: bool) -> Vec<String> {
+    let all = emulator.state().zone(ZONE, is_private).records.all();
     let told = |item: &Value| {
         let (kind, properties) = (item["type"].as_str().unwrap().rsplit('/').next().unwrap(), &item["properties"]);
+        let either = |private: &str, public: &str| &properties[if is_private { private } else { public }];
         let value = match kind {
-            "A" => &properties["aRecords"][0]["ipv4Address"],
-            "AAAA" => &properties["aaaaRecords"][0]["ipv6Address"],
-            _ => &properties["cnameRecord"]["cname"],
+            "A" => &either("aRecords", "ARecords")[0]["ipv4Address"],
+            "AAAA" => &either("aaaaRecords", "AAAARecords")[0]["ipv6Address"],
+            _ => &either("cnameRecord", "CNAMERecord")["cname"],
         };
-        format!("{}.{ZONE} {} {kind} {}", item["name"].as_str().unwrap(), properties["ttl"], value.as_str().unwrap())
+        let (name, ttl) = (item["name"].as_str().unwrap(), either("ttl", "TTL"));
+        format!("{name}.{ZONE} {ttl} {kind} {}", value.as_str().unwrap())
     };
     let mut told: Vec<String> = all.iter().filter(|item| has_our_mark(item)).map(told).collect();
     told.sort();
@@ -97,10 +100,10 @@ async fn pass(keeper: &mut Keeper, wanted: &ZoneWanted, clock: &Clock, tally: &m
 }
 
 /// A keeper of the zone that lists it anew at each pass, and asks no name server.
-fn keeper(emulator: &Emulator) -> Keeper {
+fn keeper(emulator: &Emulator, is_private: bool) -> Keeper {
     Keeper::new(KeeperConfig {
         zone: zone(),
-        provider: Arc::new(provider(emulator, true)),
+        provider: Arc::new(provider(emulator, is_private)),
         authority: Vec::new(),
         owner: owner(),
         guard: Guard { percent: 100, always: 10 },
@@ -122,11 +125,20 @@ fn steps(random: &mut fastrand::Rng) -> Vec<(usize, usize)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_environments_with_faults_leave_exactly_what_is_desired_within_the_budgets() {
+async fn a_thousand_environments_in_private_dns_with_faults_leave_exactly_what_is_desired_within_the_budgets() {
+    a_thousand_environments(true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_environments_in_public_dns_with_faults_leave_exactly_what_is_desired_within_the_budgets() {
+    a_thousand_environments(false).await;
+}
+
+async fn a_thousand_environments(is_private: bool) {
     let emulator = Emulator::start(100).await;
-    emulator.state().make_zone(ZONE, true);
-    make_foreign(&emulator);
-    let foreign_before = foreign(&emulator);
+    emulator.state().make_zone(ZONE, is_private);
+    make_foreign(&emulator, is_private);
+    let foreign_before = foreign(&emulator, is_private);
     let mut random = fastrand::Rng::with_seed(5);
     emulator.state().faults = Faults {
         throttled: 0.10,
@@ -136,7 +148,7 @@ async fn a_thousand_environments_with_faults_leave_exactly_what_is_desired_withi
         unavailable: 0.01,
         lag_seconds: LAG.as_secs(),
     };
-    let mut keeper = keeper(&emulator);
+    let mut keeper = keeper(&emulator, is_private);
     let mut living: BTreeMap<usize, RecordSet> = BTreeMap::new();
     let mut tally = BTreeMap::new();
     for batch in steps(&mut random).chunks(STEPS_OF_A_PLAN) {
@@ -160,8 +172,8 @@ async fn a_thousand_environments_with_faults_leave_exactly_what_is_desired_withi
     let mut expected: Vec<String> =
         wanted.desired.iter().filter(|set| set.name.to_string() != taken).map(ToString::to_string).collect();
     expected.sort();
-    assert_eq!(ours(&emulator), expected);
-    assert_eq!(foreign(&emulator), foreign_before, "what is not ours is as it was, byte for byte");
+    assert_eq!(ours(&emulator, is_private), expected);
+    assert_eq!(foreign(&emulator, is_private), foreign_before, "what is not ours is as it was, byte for byte");
     let state = emulator.state();
     assert!(state.seen.iter().all(|seen| seen.path.starts_with("/subscriptions/")));
     assert!(state.violations.is_empty(), "{:?}", state.violations);

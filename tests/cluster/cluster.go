@@ -234,6 +234,8 @@ func (c *cluster) start(name string) error {
 	defer log.Close()
 	process := exec.Command("/proc/self/exe", append([]string{name}, one.args...)...)
 	process.Stdout, process.Stderr = log, log
+	// Two cores have other things to do than to collect garbage; the second bounds what that costs in memory.
+	process.Env = append(os.Environ(), "GOGC=400", "GOMEMLIMIT=3GiB")
 	process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := process.Start(); err != nil {
 		return err

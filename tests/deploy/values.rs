@@ -28,6 +28,13 @@ fn a_wrong_value_is_refused_and_named() {
         ("gateway.ports.admin=8080", "gateway.ports", "have to be three ports"),
         ("gateway.autoscaling.enabled=true,gateway.autoscaling.minReplicas=20", "autoscaling", "minReplicas is 20"),
         ("gateway.autoscaling.enabled=true,gateway.kind=DaemonSet", "autoscaling", "is not scaled"),
+        ("manager.replicas=2", "manager.replicas", "an audit, tokens and webhooks of its own; name a PostgreSQL"),
+        ("manager.tls.clientAuthorities.existingSecret=a", "clientAuthorities", "asked for by TLS alone"),
+        ("manager.tls.secretName=a,manager.service.annotations.doorstep\\.dev/host=b", "annotations", "plain HTTP"),
+        ("manager.dnsAuthority.enabled=true", "dnsAuthority", "the addresses of the gateway"),
+        ("manager.dnsAuthority.port=53", "at '/manager/dnsAuthority/port'", "minimum: got 53, want 1,024"),
+        ("manager.store.persistence.accessMode=ReadWriteMany", "accessMode", "value must be one of 'ReadWriteOnce'"),
+        ("routes.file.a=b,routes.existingConfigMap=c", "routes", "not both"),
     ] {
         let error = template_text(&["--set", set]).err().unwrap_or_else(|| panic!("{set}: accepted"));
         assert!(error.contains(place) && error.contains(said), "{set}: {error}");

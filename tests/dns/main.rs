@@ -16,6 +16,7 @@ mod fault;
 mod many;
 mod owners;
 mod refusals;
+mod resolver;
 mod server;
 mod updates;
 mod whole;

@@ -105,6 +105,20 @@ impl NameServer {
         lines
     }
 
+    /// What it answers who asks for the addresses of a name: its code, like `NXDOMAIN`, and the addresses.
+    pub fn resolve(&self, name: &str) -> (String, Vec<String>) {
+        let port = self.address.port().to_string();
+        let dig = Command::new("dig")
+            .args(["@127.0.0.1", "-p", &port, name, "A", "+noall", "+comments", "+answer", "+tries=3"])
+            .output()
+            .expect("dig (Debian package bind9-dnsutils) runs");
+        let text = String::from_utf8(dig.stdout).unwrap();
+        let code = text.split_once("status: ").and_then(|(_, rest)| rest.split_once(',')).map(|(code, _)| code);
+        let answers = text.lines().filter(|line| !line.starts_with(';'));
+        let addresses = answers.filter_map(|line| line.split_whitespace().last()).map(str::to_owned).collect();
+        (code.unwrap_or_else(|| panic!("{name}: {text}")).to_owned(), addresses)
+    }
+
     /// Changes the zone as somebody else would, with `nsupdate`.
     pub fn nsupdate(&self, commands: &str) {
         use std::io::Write as _;
@@ -130,7 +144,8 @@ impl Drop for NameServer {
     }
 }
 
-fn free_port() -> u16 {
+/// A port that nobody has, neither by UDP nor by TCP.
+pub fn free_port() -> u16 {
     loop {
         let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = tcp.local_addr().unwrap();
@@ -151,17 +166,15 @@ fn spawn(make: Make, folder: &Path, port: u16) -> Child {
     // Knot makes the folders of its journal, but not the one above them.
     std::fs::create_dir_all(folder.join("db")).unwrap();
     let log = std::fs::File::create(folder.join("log")).unwrap();
-    // Debian keeps daemons out of the paths of people.
+    let mut daemon = daemon(program);
+    daemon.args(arguments).arg(&file).stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+    daemon.spawn().unwrap_or_else(|error| panic!("{program} (Debian package bind9 or knot) does not start: {error}"))
+}
+
+/// A command of a daemon, which Debian keeps out of the paths of people.
+pub fn daemon(program: &str) -> Command {
     let known = ["/usr/sbin", "/usr/bin", "/usr/local/sbin"].map(|folder| Path::new(folder).join(program));
-    let program = known.iter().find(|path| path.exists()).map_or(Path::new(program), PathBuf::as_path);
-    Command::new(program)
-        .args(arguments)
-        .arg(&file)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap_or_else(|error| panic!("{} (Debian package bind9 or knot) does not start: {error}", program.display()))
+    Command::new(known.iter().find(|path| path.exists()).map_or(Path::new(program), PathBuf::as_path))
 }
 
 fn bind_configuration(at: &str, port: u16) -> String {

@@ -53,8 +53,9 @@ faults! {
         let updates = stream::iter(0..UPDATES).for_each_concurrent(64, async |turn| {
             // In the end each of them has an endpoint that answers.
             let endpoint = if turn + SLICES < UPDATES { address(2000 + turn) } else { front.address };
-            // Due at a thousand a second; what comes late makes up for it.
-            tokio::time::sleep_until((began + Duration::from_millis(turn as u64)).into()).await;
+            // Due somewhat before ten seconds are over, so that the last one's answer is there by then; what comes late makes
+            // up for it.
+            tokio::time::sleep_until((began + Duration::from_micros(950 * turn as u64)).into()).await;
             drop(objects.change(&format!("other{}", turn % SLICES), &[endpoint]).await);
         });
         world.runtime.block_on(updates);

@@ -14,6 +14,9 @@
 mod expiry;
 #[path = "../support/mod.rs"]
 mod harness;
+#[path = "../dns/server.rs"]
+#[allow(dead_code, reason = "its own tests use all of it")]
+mod name_server;
 mod quotas;
 mod rollouts;
 mod setting;

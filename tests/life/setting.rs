@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 /// An hour.
@@ -23,6 +24,7 @@ pub struct Setting {
     pub client: kube::Client,
     up: Up,
     http: reqwest::Client,
+    domain: &'static str,
     folder: tempfile::TempDir,
 }
 
@@ -36,18 +38,23 @@ pub struct Answer {
 impl Setting {
     /// Starts one. The clock stands at the time of day: what the cluster makes is as old as that.
     pub async fn start() -> Self {
+        Self::start_at("localhost", None).await
+    }
+
+    /// The same, with the environments below this domain, and their records where a file of DNS says.
+    pub async fn start_at(domain: &'static str, dns: Option<PathBuf>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::held(Timestamp::now());
         let any = "127.0.0.1:0".parse().unwrap();
         let mut up = Box::pin(up::build(UpOptions {
             dns: None,
-            dns_file: None,
+            dns_file: dns,
             data: folder.path().to_owned(),
             http: any,
             https: any,
             api: any,
             kube: any,
-            domain: "localhost".parse().unwrap(),
+            domain: domain.parse().unwrap(),
             gateways: Vec::new(),
             routes: None,
             access: AccessOptions::default(),
@@ -61,7 +68,7 @@ impl Setting {
         up.ready().await.unwrap();
         let client = client_of(up.kubeconfig()).await;
         let http = reqwest::Client::builder().no_proxy().timeout(DEADLINE).build().unwrap();
-        Self { clock, client, up, http, folder }
+        Self { clock, client, up, http, domain, folder }
     }
 
     pub async fn stop(self) {
@@ -145,7 +152,7 @@ impl Setting {
     /// Asks a host, as a program or as a browser does.
     pub async fn ask_host(&self, user: &str, accept: &str) -> Answer {
         let url = format!("http://{}/", self.up.addresses().http);
-        let host = format!("front{user}.int.localhost");
+        let host = format!("front{user}.int.{}", self.domain);
         let request = self.http.get(url).header("host", host).header("accept", accept);
         let response = request.send().await.unwrap();
         Answer { status: response.status().as_u16(), text: response.text().await.unwrap() }

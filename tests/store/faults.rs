@@ -11,6 +11,8 @@ on_both!(
     a_database_of_somebody_else_is_refused,
     a_changed_step_of_the_schema_is_refused,
     opening_twice_changes_nothing,
+    an_older_schema_is_told_and_brought_up_to_date_by_a_start,
+    a_locked_store_is_told_and_works_again,
 );
 
 async fn refused(url: &StoreUrl) -> String {
@@ -57,6 +59,28 @@ async fn opening_twice_changes_nothing(place: Place) {
         assert!(said.contains("is in use by another manager; only PostgreSQL can be shared"), "{said}");
     }
     assert_eq!(Store::look(&place.url).await.unwrap().audit().head().await.unwrap().seq, 1);
+}
+
+async fn an_older_schema_is_told_and_brought_up_to_date_by_a_start(place: Place) {
+    // The oldest there is: a database in which nothing was made yet.
+    place.tamper("SELECT 1").await;
+    let told = Store::look(&place.url).await.unwrap_err();
+    assert!(matches!(told, StoreError::OlderSchema { found: 0, .. }), "{told}");
+    assert!(told.to_string().contains("the next start of its manager upgrades it"), "{told}");
+    place.open().await.audit().begin(begun("anna", 1)).await.unwrap();
+    assert_eq!(Store::look(&place.url).await.unwrap().audit().head().await.unwrap().seq, 1);
+}
+
+async fn a_locked_store_is_told_and_works_again(place: Place) {
+    let store = place.open().await;
+    let hold = place.hold().await;
+    let told = store.audit().begin(begun("anna", 1)).await.unwrap_err();
+    assert!(matches!(told, StoreError::Locked { .. }) && told.passes(), "{told}");
+    assert!(told.to_string().contains("is locked by another program; nothing was written; try again"), "{told}");
+    hold.release().await;
+    store.audit().begin(begun("anna", 2)).await.unwrap();
+    let verdict = store.audit().verify(None).await.unwrap();
+    assert_eq!((verdict.records, verdict.faults), (1, Vec::new()));
 }
 
 #[tokio::test]

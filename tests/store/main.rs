@@ -16,9 +16,11 @@ mod harness;
 mod audit;
 mod backup;
 mod faults;
+mod full;
 mod parts;
 mod place;
 mod program;
+mod trust;
 
 /// Runs each of the tests named on both databases.
 macro_rules! on_both {

@@ -35,7 +35,7 @@ impl Place {
         let sql = AssertSqlSafe(sql.to_owned());
         match &self.file {
             Some(file) => {
-                let url = format!("sqlite:{}", file.display());
+                let url = format!("sqlite:{}?mode=rwc", file.display());
                 let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
                 sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
                 connection.close().await.unwrap();
@@ -48,9 +48,42 @@ impl Place {
         }
     }
 
+    /// Locks what the store holds, as another program would.
+    pub async fn hold(&self) -> Hold {
+        match &self.file {
+            Some(file) => {
+                let url = format!("sqlite:{}", file.display());
+                let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+                sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut connection).await.unwrap();
+                Hold::Sqlite(connection)
+            }
+            None => {
+                let mut connection = sqlx::PgConnection::connect(&self.text).await.unwrap();
+                let sql = "BEGIN; LOCK TABLE audit IN ACCESS EXCLUSIVE MODE";
+                sqlx::raw_sql(sql).execute(&mut connection).await.unwrap();
+                Hold::Postgres(connection)
+            }
+        }
+    }
+
     /// Makes every process that used the store so far a dead one.
     pub async fn kill_all(&self) {
         self.tamper("DELETE FROM instances").await;
+    }
+}
+
+/// A lock that somebody else has.
+pub enum Hold {
+    Sqlite(sqlx::SqliteConnection),
+    Postgres(sqlx::PgConnection),
+}
+
+impl Hold {
+    pub async fn release(self) {
+        match self {
+            Self::Sqlite(connection) => connection.close().await.unwrap(),
+            Self::Postgres(connection) => connection.close().await.unwrap(),
+        }
     }
 }
 

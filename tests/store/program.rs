@@ -1,13 +1,11 @@
 //! The store under the whole program: its commands, its webhooks, and what `kill -9` leaves of its audit, on both databases.
 
 use crate::harness::postgres::{PASSWORD, Postgres};
+use crate::harness::receiver::receiver;
 use crate::harness::{Doorstep, alone, binary, texts, wait_for};
 use serde_json::Value;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
 
 /// Where the store of a test is: what is given to `up`, and to `admin`.
 struct Where {
@@ -197,35 +195,6 @@ fn a_store_that_cannot_be_had_ends_the_start_with_a_sentence() {
     assert!(start("mysql://h/d").contains("give sqlite:PATH or postgres://USER@HOST/DATABASE"));
 }
 
-/// Keeps what is sent to it, and answers that it was taken.
-fn receiver() -> (String, Arc<Mutex<Vec<Value>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/hook", listener.local_addr().unwrap());
-    let got = Arc::new(Mutex::new(Vec::new()));
-    let kept = got.clone();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut reader = BufReader::new(stream.unwrap());
-            let mut length = 0;
-            loop {
-                let mut line = String::new();
-                reader.read_line(&mut line).unwrap();
-                if line.trim().is_empty() {
-                    break;
-                }
-                if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                    length = value.trim().parse().unwrap();
-                }
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            kept.lock().unwrap().push(serde_json::from_slice(&body).unwrap());
-            reader.get_mut().write_all(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n").unwrap();
-        }
-    });
-    (url, got)
-}
-
 #[test]
 fn a_webhook_is_told_what_happens_to_an_environment() {
     let folder = tempfile::tempdir().unwrap();
@@ -239,16 +208,15 @@ fn a_webhook_is_told_what_happens_to_an_environment() {
     doorstep.deploy("ben", "integration", "1");
     doorstep.deploy("anna", "integration", "1");
     doorstep.cli_ok(&["env", "delete", "integration", "--user", "anna", "--yes", "--wait"]);
-    let kinds = || -> Vec<String> {
-        got.lock().unwrap().iter().map(|message| message["type"].as_str().unwrap().to_owned()).collect()
-    };
+    let kinds =
+        || -> Vec<String> { got.all().iter().map(|message| message["type"].as_str().unwrap().to_owned()).collect() };
     wait_for("the three messages", || {
         let mut kinds = kinds();
         kinds.sort();
         let wanted = ["environment.created", "environment.deleted", "environment.ready"];
         if kinds == wanted { Ok(()) } else { Err(format!("{kinds:?}")) }
     });
-    assert!(got.lock().unwrap().iter().all(|message| message["data"]["user"] == "anna"));
+    assert!(got.all().iter().all(|message| message["data"]["user"] == "anna"));
     let deliveries = json(&doorstep, &["webhook", "deliveries", id, "--state", "delivered"]);
     let delivery = deliveries["items"][0]["id"].as_str().unwrap();
     doorstep.cli_ok(&["webhook", "resend", id, delivery]);

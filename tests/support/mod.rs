@@ -19,6 +19,7 @@ pub mod fault_proxy;
 pub mod namespace;
 pub mod objects;
 pub mod postgres;
+pub mod receiver;
 pub mod trap;
 
 pub use control_plane::ControlPlane;

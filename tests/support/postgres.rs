@@ -19,7 +19,7 @@ const USER: &str = "nobody";
 
 /// Runs the server; when nobody holds its standard input any more, it ends it and takes the folder away.
 const SCRIPT: &str = r#"
-    "$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c max_connections=60 -c fsync=off >>"$2/log" 2>&1 &
+    "$1/postgres" -D "$2/data" -k "$2" >>"$2/log" 2>&1 &
     pid=$!
     read -r word
     kill -INT "$pid"
@@ -27,9 +27,13 @@ const SCRIPT: &str = r#"
     [ "$word" = keep ] || rm -rf "$2"
 "#;
 
+/// What the server goes by, where nothing else is said: it has no port.
+const SETTINGS: &str = "listen_addresses = ''\nmax_connections = 60\nfsync = off\n";
+
 /// A running server.
 pub struct Postgres {
     folder: PathBuf,
+    port: u16,
     shell: Option<Child>,
 }
 
@@ -42,23 +46,61 @@ impl Postgres {
 
     /// One of its own, for a test that ends it.
     pub fn start() -> Self {
+        let mut server = Self::made();
+        server.run();
+        server
+    }
+
+    /// One that listens on `localhost` as well, and there by TLS alone, with this certificate and key as PEM.
+    pub fn start_with_tls(certificate: &str, key: &str) -> Self {
+        let mut server = Self::made();
+        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        server.port = free.local_addr().expect("an address").port();
+        server.write("server.pem", certificate);
+        server.write("server.key", key);
+        let (data, port, at) = (server.folder.join("data"), server.port, server.folder.display().to_string());
+        let settings = format!(
+            "{SETTINGS}listen_addresses = 'localhost'\nport = {port}\nssl = on\nssl_cert_file = '{at}/server.pem'\n\
+             ssl_key_file = '{at}/server.key'\n"
+        );
+        std::fs::write(data.join("postgresql.conf"), settings).expect("the settings");
+        let rules = "local all all scram-sha-256\nhostssl all all all scram-sha-256\n";
+        std::fs::write(data.join("pg_hba.conf"), rules).expect("the rules");
+        drop(free);
+        server.run();
+        server
+    }
+
+    /// One that does not run yet.
+    fn made() -> Self {
         let owned = tempfile::Builder::new().prefix("doorstep-postgres-").tempdir().expect("a temporary folder");
         let folder = owned.keep();
         std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o755)).expect("its mode");
-        let word = folder.join("password");
-        std::fs::write(&word, PASSWORD).expect("the password's file");
-        if let Some(user) = unprivileged() {
-            for path in [&folder, &word] {
-                std::os::unix::fs::chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).expect("chown");
-            }
-        }
+        let server = Self { folder, port: 5432, shell: None };
+        let word = server.write("password", PASSWORD);
+        server.give(&server.folder);
         let mut initdb = as_user(&programs().join("initdb"));
         initdb.args(["-U", "doorstep", "-A", "scram-sha-256", "-E", "UTF8", "--no-sync", "--pwfile"]);
-        let made = initdb.arg(&word).arg("-D").arg(folder.join("data")).output().expect("initdb runs");
+        let data = server.folder.join("data");
+        let made = initdb.arg(&word).arg("-D").arg(&data).output().expect("initdb runs");
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let mut server = Self { folder, shell: None };
-        server.run();
+        std::fs::write(data.join("postgresql.conf"), SETTINGS).expect("the settings");
         server
+    }
+
+    /// A file that only the server may read.
+    fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.join(name);
+        std::fs::write(&path, text).expect("a file");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("its mode");
+        self.give(&path);
+        path
+    }
+
+    fn give(&self, path: &Path) {
+        if let Some(user) = unprivileged() {
+            std::os::unix::fs::chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).expect("chown");
+        }
     }
 
     /// Starts it again after [`Self::stop`].
@@ -67,7 +109,9 @@ impl Postgres {
         shell.args(["-c", SCRIPT, "sh"]).arg(programs()).arg(&self.folder).stdin(Stdio::piped());
         self.shell = Some(shell.spawn().expect("sh runs"));
         super::wait_for("PostgreSQL", || {
-            let ready = Command::new(programs().join("pg_isready")).arg("-q").arg("-h").arg(&self.folder).status();
+            let mut ready = Command::new(programs().join("pg_isready"));
+            let ready = ready.arg("-q").arg("-h").arg(&self.folder);
+            let ready = ready.arg("-p").arg(self.port.to_string()).status();
             let log = || std::fs::read_to_string(self.folder.join("log")).unwrap_or_default();
             if ready.expect("pg_isready runs").success() { Ok(()) } else { Err(log()) }
         });
@@ -96,7 +140,12 @@ impl Postgres {
 
     /// The URL of a database.
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://doorstep:{PASSWORD}@localhost/{database}?host={}", self.folder.display())
+        format!("postgres://doorstep:{PASSWORD}@localhost:{}/{database}?host={}", self.port, self.folder.display())
+    }
+
+    /// The URL of a database by TCP at `host`, with these options behind it.
+    pub fn remote_url(&self, host: &str, database: &str, options: &str) -> String {
+        format!("postgres://doorstep:{PASSWORD}@{host}:{}/{database}?{options}", self.port)
     }
 }
 

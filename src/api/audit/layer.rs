@@ -64,7 +64,7 @@ pub(in crate::api) async fn record(State(state): Shared, mut request: Request, n
         end(&state, call, ended).await;
         response
     };
-    let work = tokio::spawn(idempotency::marked(work).in_current_span());
+    let work = tokio::spawn(idempotency::within_this_call(work).in_current_span());
     work.await.unwrap_or_else(|_| StatusCode::INTERNAL_SERVER_ERROR.into_response())
 }
 

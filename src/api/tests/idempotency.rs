@@ -6,18 +6,10 @@ use crate::api::etag::Conditions;
 use crate::api::idempotency::with_mark;
 use crate::model::EnvironmentKey;
 use crate::resources::EnvironmentSpec;
+use crate::resources::labels::LAST_CALL;
 use axum::http::HeaderMap;
-
-#[tokio::test]
-async fn what_a_call_with_a_key_writes_carries_its_mark() {
-    let setting = setting().await;
-    let put = authorized("PUT", PLACE).header("content-type", "application/json").header("idempotency-key", "one");
-    let body = json!({"parameters": {"TAG_FRONT": "1"}}).to_string();
-    assert_eq!(setting.send(put, body).await.status(), StatusCode::CREATED);
-    let object = setting.environments().get("haimaz-integration").await.unwrap();
-    let annotations = object.metadata.annotations.unwrap_or_default();
-    assert!(annotations.contains_key(crate::resources::labels::LAST_CALL), "{annotations:?}");
-}
+use jiff::Timestamp;
+use kube::ResourceExt as _;
 
 #[tokio::test]
 async fn what_was_written_and_not_answered_is_not_done_twice() {
@@ -43,4 +35,27 @@ async fn what_was_written_and_not_answered_is_not_done_twice() {
         "1xxx",
         "a call without a key is done whenever it is made"
     );
+}
+
+#[tokio::test]
+async fn a_call_leaves_its_mark_through_all_layers_and_is_known_by_it_when_its_answer_was_not_kept() {
+    let setting = setting().await;
+    let put = async |key: &str, tag: &str| {
+        let request = authorized("PUT", PLACE).header("content-type", "application/json");
+        let body = json!({"parameters": {"TAG_FRONT": tag}}).to_string();
+        read(setting.send(request.header("idempotency-key", key), body).await).await
+    };
+    let mark = async || {
+        let object = setting.environments().get("haimaz-integration").await.unwrap();
+        (object.annotations().get(LAST_CALL).cloned(), object.metadata.resource_version)
+    };
+    assert_eq!(put("one", "1").await.0, StatusCode::CREATED);
+    let first = mark().await;
+    assert!(first.0.is_some(), "the mark is written with the change");
+    // As if the process had died before it kept the answer.
+    setting.store.idempotency().forget(Timestamp::MAX).await.unwrap();
+    assert!(put("one", "1").await.0.is_success());
+    assert_eq!(mark().await, first, "nothing is written again");
+    assert!(put("two", "2").await.0.is_success());
+    assert_ne!(mark().await.0, first.0, "another call has another mark");
 }

@@ -132,7 +132,7 @@ fn ingress(mut ingress: Ingress) -> Ingress {
 }
 
 /// Keeps the EndpointSlices of these Services, by namespace and name.
-pub fn of_services(services: BTreeSet<(String, String)>) -> impl Fn(EndpointSlice) -> Option<EndpointSlice> {
+fn of_services(services: BTreeSet<(String, String)>) -> impl Fn(EndpointSlice) -> Option<EndpointSlice> {
     move |slice| {
         let service = slice.labels().get(labels::SERVICE_NAME).cloned().unwrap_or_default();
         let place = (Kept::namespace(&slice).to_owned(), service);

@@ -11,7 +11,7 @@ mod subscription;
 
 pub use feed::{Feeder, watch};
 pub use kept::{Kept, Packed};
-pub use kinds::{SharedKinds, of_services, plain};
+pub use kinds::{SharedKinds, plain};
 pub use subscription::{Subscription, Told};
 
 use std::collections::{BTreeMap, VecDeque};

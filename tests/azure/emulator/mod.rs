@@ -7,12 +7,16 @@ mod budgets;
 mod faults;
 mod records;
 mod reply;
+mod schema;
 mod server;
 mod state;
 mod zones;
 
 pub use faults::Faults;
+pub use records::spelled;
 pub use reply::Reply;
+#[allow(unused_imports, reason = "who listens to calls names it")]
+pub use state::Incoming;
 pub use state::State;
 
 use doorstep::azure::{Arm, Clock, Settings};

@@ -1,10 +1,26 @@
 //! The record sets of one zone, each with its past, as listings lag behind.
 
+use super::schema;
 use super::state::Incoming;
-use crate::schema;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
+
+/// The properties of a record set, told as private DNS spells them, in the spelling of either service.
+pub fn spelled(properties: Value, is_private: bool) -> Value {
+    let Value::Object(fields) = properties else { panic!("properties are an object") };
+    let spelled = fields.into_iter().map(|(name, value)| {
+        let name = match name.as_str() {
+            "ttl" if !is_private => "TTL".to_owned(),
+            _ => match name.strip_suffix("Records").or_else(|| name.strip_suffix("Record")) {
+                Some(kind) if !is_private => name.replacen(kind, &kind.to_ascii_uppercase(), 1),
+                Some(_) | None => name,
+            },
+        };
+        (name, value)
+    });
+    Value::Object(spelled.collect())
+}
 
 /// A record set as the service gives it.
 #[derive(Debug, Clone, PartialEq)]

@@ -35,6 +35,9 @@ pub struct Seen {
     pub client_request_id: String,
 }
 
+/// Hears of each call that was done, with its status; `true` cuts the answer off.
+pub type Witness = Box<dyn FnMut(&Incoming, u16) -> bool + Send>;
+
 pub struct State {
     pub clock: Clock,
     pub origin: String,
@@ -48,6 +51,7 @@ pub struct State {
     pub violations: Vec<String>,
     /// Answers given in the place of the next ones, in order.
     pub scripted: VecDeque<Reply>,
+    pub witness: Option<Witness>,
     pub tokens: BTreeSet<String>,
     pub token_calls: usize,
     pub secret: String,
@@ -68,6 +72,7 @@ impl State {
             seen: Vec::new(),
             violations: Vec::new(),
             scripted: VecDeque::new(),
+            witness: None,
             tokens: BTreeSet::new(),
             token_calls: 0,
             secret: super::SECRET.to_owned(),
@@ -92,7 +97,11 @@ impl State {
             return self.token(call);
         }
         let now = self.clock.now();
-        let (reply, fate) = self.through(call, now);
+        let (mut reply, fate) = self.through(call, now);
+        let was_done = fate != Fate::LostBefore && reply.status < 300;
+        if was_done && self.witness.as_mut().is_some_and(|witness| witness(call, reply.status)) {
+            reply = reply.cut(Cut::Before);
+        }
         self.seen.push(Seen {
             method: call.method.clone(),
             path: call.path.clone(),

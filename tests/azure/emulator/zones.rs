@@ -2,8 +2,8 @@
 
 use super::records::{Record, Records};
 use super::reply::Reply;
+use super::schema;
 use super::state::{Incoming, State};
-use crate::schema;
 use serde_json::{Value, json};
 use std::time::Duration;
 
