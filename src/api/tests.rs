@@ -7,6 +7,7 @@ mod roles;
 use super::*;
 use crate::cluster::SharedKinds;
 use crate::embedded::api::{ApiConfig, ApiServer};
+use crate::identity::Access;
 use crate::resources::{ConditionType, Environment, EnvironmentClass, set_condition};
 use crate::tls::Authority;
 use axum::body::Body;
@@ -57,7 +58,7 @@ async fn setting_with(access: Access) -> Setting {
         certificates: None,
         rights: tokio::sync::watch::channel(Held::default()).1,
         token: Token::new(TOKEN).unwrap(),
-        access: Arc::new(access),
+        access: CurrentAccess::new(access),
         hosts: vec!["api.example.com".parse().unwrap()],
         url: (Some(8080), Some(8443)),
         dns: None,

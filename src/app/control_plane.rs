@@ -1,15 +1,15 @@
 //! The manager's part that `up` and `manager` share: the operator and the management API.
 
+use super::access::KeptAccess;
 use super::preview::Preview;
 use super::store::Kept;
 use super::zones::Lookup;
-use crate::api::{self, ApiState, Peer, Seen, TlsFiles, TlsListener, Token};
+use crate::api::{self, ApiState, Seen, ServeLimits, TlsFiles, TlsFromFiles, Token};
 use crate::cluster::rights::Held;
 use crate::cluster::{Election, SharedKinds, fenced};
 use crate::discovery::Drafts;
 use crate::dns::{self, Desk};
 use crate::gateways::{Gateways, Hears, Place};
-use crate::identity::Access;
 use crate::model::{Clock, Hostname};
 use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Publish, Workload};
 use crate::routing::Table;
@@ -51,7 +51,7 @@ pub(super) struct ControlPlaneConfig {
     /// What callers of the API must present.
     pub(super) token: Token,
     /// By what other callers are known.
-    pub(super) access: Arc<Access>,
+    pub(super) access: KeptAccess,
     /// The files by which the API is served by TLS.
     pub(super) tls: Option<TlsFiles>,
     /// Names under which the API may be called, beside addresses and `localhost`.
@@ -74,7 +74,7 @@ pub(super) struct ControlPlaneConfig {
 pub(super) struct ControlPlane {
     shutdown: CancellationToken,
     operator: JoinHandle<()>,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<()>,
     kept: Kept,
 }
 
@@ -111,7 +111,7 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result
         certificates: config.certificates.map(|certificates| Arc::new(Lookup(certificates)) as _),
         rights: config.rights.clone(),
         token: config.token,
-        access: config.access,
+        access: config.access.current.clone(),
         hosts: config.api_hosts,
         url: (config.url.http_port, config.url.https_port),
         dns: config.dns.clone(),
@@ -124,15 +124,9 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result
     };
     let pages = health::router(config.metrics, config.readiness);
     let router = pages.merge(api::router(state));
-    let end = shutdown.clone().cancelled_owned();
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    let server = match tls {
-        None => tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(end).into_future()),
-        Some(files) => {
-            let listener = TlsListener::new(listener, files)?;
-            tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(end).into_future())
-        }
-    };
+    config.access.follow(&shutdown);
+    let tls = tls.map(TlsFromFiles::new).transpose()?;
+    let server = tokio::spawn(api::serve(listener, tls, router, ServeLimits::default(), shutdown.clone()));
     let (places, table) = (config.places, config.table.clone());
     let hears = Hears { kinds: &shared, namespace: config.watched.as_deref(), client: &config.client };
     let gateways = (!places.is_empty()).then(|| Gateways::start(&places, &hears, table, &shutdown));
@@ -186,7 +180,7 @@ impl ControlPlane {
         match tokio::time::timeout(grace, both).await {
             Ok((operator, server)) => {
                 operator.context("the operator did not end cleanly")?;
-                server.context("the management API did not end cleanly")??;
+                server.context("the management API did not end cleanly")?;
             }
             Err(_) => tracing::warn!("calls of the management API were cut off at the end"),
         }

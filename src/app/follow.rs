@@ -92,7 +92,8 @@ fn seen(object: &Environment) -> Seen {
     let life = status.life.clone().unwrap_or_default();
     let class = status.rollout.as_ref().map(|rollout| (rollout.class_uid.clone(), rollout.class_generation));
     let wish = serde_json::json!([object.spec.parameters, class]).to_string();
-    let asleep = life.phase == LifePhase::Asleep;
+    // One that will expire soon may sleep as well.
+    let asleep = life.asleep_since.is_some();
     let of_ready = condition("Ready").map(|condition: &Condition| condition.message.clone()).unwrap_or_default();
     Seen {
         uid: object.metadata.uid.clone().unwrap_or_default(),

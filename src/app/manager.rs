@@ -142,7 +142,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         environments: options.namespace.clone(),
         lease: lease.clone(),
         gateways: options.gateways.iter().filter_map(GatewayPlace::namespace).map(str::to_owned).collect(),
-        tokens: settings.kubernetes.is_some(),
+        tokens: settings.0.kubernetes.is_some(),
     };
     let rights = rights::start(&connected, Role::Manager, scope, &discovery_end);
     let election = Election::new(ElectionConfig {

@@ -196,10 +196,16 @@ pub fn credentials_renewed(done: bool) {
 // ---- Who calls the management API ----
 
 const CALLERS_REFUSED: &str = "doorstep_api_callers_refused_total";
+const IDENTITY_FILE_MISTAKES: &str = "doorstep_identity_file_mistakes";
 const ISSUER_KEY_FETCHES: &str = "doorstep_issuer_key_fetches_total";
 
 fn describe_identity() {
     describe_counter!(CALLERS_REFUSED, Unit::Count, "Calls of the management API that were refused, by reason");
+    describe_gauge!(
+        IDENTITY_FILE_MISTAKES,
+        Unit::Count,
+        "Mistakes in the identity file as it is now; with any, what was read before stays"
+    );
     describe_counter!(ISSUER_KEY_FETCHES, Unit::Count, "How often issuers' keys were fetched, by outcome");
 }
 
@@ -214,6 +220,12 @@ pub enum CallerRefused {
     Undecided,
     /// There were too many.
     TooMany,
+    /// Its head cannot be read, or is too large.
+    Unreadable,
+    /// Its head did not come in time.
+    TooSlow,
+    /// There was no place for its connection.
+    Crowded,
 }
 
 /// A call of the management API did not reach its handler.
@@ -223,8 +235,16 @@ pub fn caller_refused(reason: CallerRefused) {
         CallerRefused::Forbidden => "forbidden",
         CallerRefused::Undecided => "undecided",
         CallerRefused::TooMany => "too-many",
+        CallerRefused::Unreadable => "unreadable",
+        CallerRefused::TooSlow => "too-slow",
+        CallerRefused::Crowded => "crowded",
     };
     counter!(CALLERS_REFUSED, "reason" => reason).increment(1);
+}
+
+/// The identity file was read, with that many mistakes; with any, what was read before stays.
+pub fn identity_file_mistakes(mistakes: usize) {
+    gauge!(IDENTITY_FILE_MISTAKES).set(mistakes as f64);
 }
 
 /// An issuer's keys were fetched.
