@@ -109,7 +109,7 @@ impl SharedKinds {
                 watch(classes, Api::all(client.clone()), all()),
                 watch(services, Api::all(client.clone()), all()),
             );
-            end.run_until_cancelled_owned(together).await
+            Box::pin(end.run_until_cancelled_owned(together)).await
         });
     }
 }

@@ -91,8 +91,8 @@ impl<K: Kept> Shared<K> {
 
     fn put(&self, object: Arc<K>) {
         let mut state = self.lock();
-        state.objects.insert(place(&*object), object.clone());
         state.tell(&object, Told::Put);
+        state.objects.insert(place(&*object), object);
     }
 
     /// Takes an object out. It is told as it was known last; one that was not known is not told.
