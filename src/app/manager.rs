@@ -21,6 +21,7 @@ pub use crate::operator::{PublicUrl, Publish, PublishAddress, Workload};
 use crate::routing::Table;
 use crate::telemetry::{logs, recorder};
 use anyhow::{Context, Result};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -135,13 +136,13 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
     let connected = connected.context("the manager needs a cluster; give one with --kubeconfig")?;
     let client = connected.client.clone();
     let discovery_end = CancellationToken::new();
-    let lease = options.lease.namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+    let lease = options.lease.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
     let watched = options.namespaced.then(|| options.namespace.clone());
     let scope = Scope {
         watched: watched.clone(),
         environments: options.namespace.clone(),
         lease: lease.clone(),
-        gateways: options.gateways.iter().filter_map(GatewayPlace::namespace).map(str::to_owned).collect(),
+        gateways: gateway_namespaces(&options),
         tokens: settings.0.kubernetes.is_some(),
     };
     let rights = rights::start(&connected, Role::Manager, scope, &discovery_end);
@@ -229,6 +230,15 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
     let control_plane = control_plane::start(config, listener)?;
     super::write_addresses(folder.path(), &addresses.into())?;
     Ok(Manager { _folder: folder, api, scheme, control_plane, discovery, discovery_end })
+}
+
+/// Where the gateways' Services are: the one that is asked for gateways, and the one that has their address.
+fn gateway_namespaces(options: &ManagerOptions) -> BTreeSet<String> {
+    let published = match &options.publish {
+        Publish::Service(namespace, _) => Some(namespace.as_str()),
+        Publish::Addresses(_) | Publish::Nothing => None,
+    };
+    options.gateways.iter().filter_map(GatewayPlace::namespace).chain(published).map(str::to_owned).collect()
 }
 
 /// The gateway's addresses that are told.
