@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::pin::pin;
 use std::time::Duration;
-use std::time::Duration;
 
 const NODE: &str = "bench";
 /// How often it is tried to tell of a pod.
