@@ -10,9 +10,10 @@ use super::{
 use crate::api::Token;
 pub use crate::cluster::LeaseName;
 use crate::cluster::rights::{Role, Scope};
-use crate::cluster::{self, Election, ElectionConfig, Standing};
+use crate::cluster::{self, Election, ElectionConfig, SharedKinds, Standing};
 use crate::discovery::{self, Discovery, DiscoveryConfig, EndpointPolicy, Namespaces};
 pub use crate::discovery::{CertificateConfig, SecretKey};
+use crate::gateways;
 pub use crate::gateways::Place as GatewayPlace;
 use crate::model::{Clock, Hostname};
 use crate::operator;
@@ -165,10 +166,11 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
     };
     let table = Arc::new(Table::default());
     let certificates = options.certificates.store.clone();
+    let shared = SharedKinds::new(gateways::services(&options.gateways));
     let discovery = discovery::start(
         DiscoveryConfig {
             client: Some(client.clone()),
-            namespaces: watched.map_or(Namespaces::All, Namespaces::One),
+            namespaces: watched.clone().map_or(Namespaces::All, Namespaces::One),
             domain: options.domain.clone(),
             endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
             locality: crate::routing::Locality::default(),
@@ -176,6 +178,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
             certificates: options.certificates,
             uses: None,
             last_good: None,
+            shared: Some(shared.clone()),
         },
         table.clone(),
         &discovery_end,
@@ -190,6 +193,8 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         domain: options.domain,
         table,
         changes: discovery.changes(),
+        shared,
+        watched,
         certificates: Some(certificates),
         drafts: discovery.drafts().clone(),
         workload: options.workload,
