@@ -5,9 +5,10 @@ use super::rate_limits::RateLimits;
 use super::rules::{self, Ruled};
 use super::tls::Peer;
 use super::{ApiState, Shared, audit, verbs};
-use crate::identity::{Action, Caller, Refused};
+use crate::identity::{Access, Action, Caller, Refused};
 use crate::model::{ClassName, EnvironmentKey, Hostname, UserId, shown};
 use crate::telemetry::metrics::{self, CallerRefused};
+use arc_swap::ArcSwap;
 use axum::RequestExt as _;
 use axum::extract::{ConnectInfo, MatchedPath, RawPathParams, Request, State};
 use axum::http::header::{ALLOW, AUTHORIZATION, HOST, RETRY_AFTER};
@@ -22,13 +23,24 @@ use std::time::{Duration, Instant};
 /// What stands before every guarded call.
 pub(super) struct Guard {
     state: Arc<ApiState>,
-    limits: RateLimits,
+    limits: ArcSwap<RateLimits>,
 }
 
 impl Guard {
     pub(super) fn new(state: Arc<ApiState>) -> Self {
-        let limits = RateLimits::new(&state.access.limits);
+        let limits = ArcSwap::from_pointee(RateLimits::new(&state.access.load().limits));
         Self { state, limits }
+    }
+
+    /// The limits by which calls are counted; begun anew where the identity file says others.
+    fn limits(&self, access: &Access) -> Arc<RateLimits> {
+        let current = self.limits.load_full();
+        if current.is_by(&access.limits) {
+            return current;
+        }
+        let fresh = Arc::new(RateLimits::new(&access.limits));
+        self.limits.store(fresh.clone());
+        fresh
     }
 
     /// Who calls, if somebody is known and does not call too often.
@@ -36,13 +48,15 @@ impl Guard {
         let refuse = |code: Code, said: String| Box::new(Problem::new(code, said).into_response());
         let address = peer.as_ref().map(|peer| peer.address.ip());
         let token = presented.as_ref().ok().and_then(Option::as_deref);
-        self.limits.may_try(address, token, Instant::now()).map_err(too_many)?;
+        let access = self.state.access.load();
+        let limits = self.limits(&access);
+        limits.may_try(address, token, Instant::now()).map_err(too_many)?;
         let certificate = peer.as_ref().and_then(|peer| peer.certificate.as_deref());
         let known = match (&presented, certificate) {
             (Err(said), _) => Err(Refused::Unknown((*said).to_owned())),
             // A token is presented on purpose; a certificate goes with every connection.
-            (Ok(Some(token)), _) => self.by_token(token).await,
-            (Ok(None), Some(der)) => self.state.access.identity.by_certificate(der).unwrap_or_else(|| {
+            (Ok(Some(token)), _) => self.by_token(&access, token).await,
+            (Ok(None), Some(der)) => access.identity.by_certificate(der).unwrap_or_else(|| {
                 Err(Refused::Unknown("nobody is known by a client certificate here; send a token".to_owned()))
             }),
             (Ok(None), None) => Err(Refused::Unknown(NO_TOKEN.to_owned())),
@@ -51,11 +65,11 @@ impl Guard {
         let caller = known.map_err(|refused| {
             let (code, reason) = match &refused {
                 Refused::Unknown(_) => {
-                    self.limits.failed(address, now);
+                    limits.failed(address, now);
                     (Code::Unauthorized, CallerRefused::Unknown)
                 }
                 Refused::NoRole(_) => {
-                    self.limits.failed(address, now);
+                    limits.failed(address, now);
                     (Code::Forbidden, CallerRefused::Forbidden)
                 }
                 Refused::Undecided(_) => (Code::IdentityUnavailable, CallerRefused::Undecided),
@@ -64,17 +78,17 @@ impl Guard {
             refuse(code, refused.to_string())
         })?;
         if let Some(token) = token {
-            self.limits.right(token, now);
+            limits.right(token, now);
         }
-        self.limits.caller(&caller.subject, &caller.through, now).map_err(too_many)?;
+        limits.caller(&caller.subject, &caller.through, now).map_err(too_many)?;
         Ok(caller)
     }
 
-    async fn by_token(&self, token: &str) -> Result<Caller, Refused> {
+    async fn by_token(&self, access: &Access, token: &str) -> Result<Caller, Refused> {
         if self.state.token.verify(token) {
             return Ok(Caller::local());
         }
-        self.state.access.identity.caller(token).await
+        access.identity.caller(token).await
     }
 }
 

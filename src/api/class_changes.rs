@@ -1,13 +1,15 @@
 //! `PUT` and `DELETE /classes/{name}`: a class is made, changed or taken away, and it is told first whom that touches.
 
+mod going;
 mod touch;
 
+pub(super) use going::{check_made, going, is_going};
 pub use touch::{ClassTouch, HostChange};
 
-use super::classes::{ClassView, api, named, unknown, wire};
+use super::classes::{ClassView, api, named, wire};
 use super::etag::{Conditions, Tag, tagged};
 use super::input::{Query, json_object};
-use super::problem::{Code, FieldError, Problem};
+use super::problem::{FieldError, Problem};
 use super::{ApiState, Shared, cluster};
 use crate::config::{ConfigErrors, read_classes};
 use crate::model::{ClassName, HostPattern};
@@ -17,14 +19,10 @@ use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse as _, Response};
-use kube::ResourceExt as _;
-use kube::api::{DeleteParams, PostParams, Preconditions};
+use kube::api::PostParams;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
-
-/// The most environments that a sentence names.
-const NAMED: usize = 10;
 
 /// A class after a change, or before one that was only asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -119,23 +117,12 @@ pub(super) async fn delete(
     conditions.check(Some(&Tag::of(&object)))?;
     let users = state.seen.all(|item| item.key.class == name);
     if !users.is_empty() {
-        let mut names: Vec<String> = users.iter().take(NAMED).map(|item| item.key.user.to_string()).collect();
-        if users.len() > NAMED {
-            names.push(format!("{} others", users.len() - NAMED));
-        }
-        let said = format!("the class {name} stays, as there are environments of it: of {}", names.join(", "));
-        return Err(Problem::new(Code::ClassInUse, said));
+        let users: Vec<String> = users.iter().map(|item| item.key.user.to_string()).collect();
+        return Err(going::in_use(&name, &users));
     }
-    let only_this = Preconditions { uid: object.uid(), resource_version: object.resource_version() };
-    let how = DeleteParams { preconditions: Some(only_this), ..DeleteParams::background() };
-    match api(&state).delete(name.as_str(), &how).await {
-        Ok(_) => {
-            state.seen.forget_class(name.as_str());
-            Ok(StatusCode::NO_CONTENT)
-        }
-        Err(error) if cluster::is_not_found(&error) => Err(unknown(&state, &name)),
-        Err(error) => Err(cluster::problem(&error)),
-    }
+    going::take_away(&state, &name, object).await?;
+    state.seen.forget_class(name.as_str());
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// The class of a body, or every mistake in it.

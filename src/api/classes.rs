@@ -1,5 +1,6 @@
 //! `GET /classes` and `GET /classes/{name}`, and how a class is told.
 
+use super::class_changes::{going, is_going};
 use super::environment_view::ConditionView;
 use super::etag::{Conditions, Tag};
 use super::input::Query;
@@ -114,6 +115,9 @@ pub(super) fn named(text: &str) -> Result<ClassName, Problem> {
 pub(super) async fn find(state: &ApiState, name: &ClassName) -> Result<Class, Problem> {
     let object = wire(state, name).await?;
     let unusable = |why: String| Problem::new(Code::UnusableClass, format!("the class {name} cannot be used: {why}"));
+    if is_going(&object, jiff::Timestamp::now()) {
+        return Err(going(name));
+    }
     let class = Class::try_from(&object).map_err(|error| unusable(error.to_string()))?;
     match refusal(&object) {
         Some(why) => Err(unusable(why)),

@@ -15,7 +15,7 @@ pub(super) async fn origins(State(state): Shared, request: Request, next: Next) 
     let origin = request.headers().get(ORIGIN).cloned();
     let known = origin.filter(|origin| {
         let origin = origin.to_str().unwrap_or_default().to_ascii_lowercase();
-        state.access.origins.contains(&origin)
+        state.access.load().origins.contains(&origin)
     });
     let asks = request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD);
     let Some(origin) = known else { return next.run(request).await };

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, RawQuery, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::request::Parts;
+use http_body::Body as _;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -163,6 +164,11 @@ pub(super) async fn no_body(request: Request) -> Result<(), Problem> {
 
 pub(super) async fn limited(body: Body) -> Result<bytes::Bytes, Problem> {
     use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+    let too_large = || Problem::new(Code::BodyTooLarge, format!("the body has more than {MAX_BODY_BYTES} bytes"));
+    // One that says so itself is not read at all, nor asked for where it waits to be (100).
+    if body.size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return Err(too_large());
+    }
     let collected = tokio::time::timeout(BODY_TIME, Limited::new(body, MAX_BODY_BYTES).collect());
     let Ok(collected) = collected.await else {
         let said = format!("the body was not complete after {} seconds", BODY_TIME.as_secs());
@@ -170,9 +176,7 @@ pub(super) async fn limited(body: Body) -> Result<bytes::Bytes, Problem> {
     };
     match collected {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            Err(Problem::new(Code::BodyTooLarge, format!("the body has more than {MAX_BODY_BYTES} bytes")))
-        }
+        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
         Err(_) => Err(Problem::new(Code::Malformed, "the body ended before it was complete")),
     }
 }

@@ -62,5 +62,5 @@ impl LoginOption {
     (status = 200, body = LoginOptions),
 ))]
 pub(super) async fn show(State(state): Shared) -> Json<LoginOptions> {
-    Json(LoginOptions { items: state.access.logins.iter().map(LoginOption::of).collect() })
+    Json(LoginOptions { items: state.access.load().logins.iter().map(LoginOption::of).collect() })
 }

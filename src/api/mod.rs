@@ -44,6 +44,7 @@ mod revisions;
 mod routes;
 mod rules;
 mod seen;
+mod serve;
 mod store;
 mod tls;
 mod token;
@@ -79,7 +80,8 @@ pub use request_id::RequestId;
 pub use revisions::{ParameterChange, RevisionDiff, RevisionList, RevisionView, RollbackInput};
 pub use routes::{BackendView, RouteList, RouteProblem, RouteView, SourceView};
 pub use seen::{News, NewsKind, Seen};
-pub use tls::{Peer, TlsFiles, TlsFilesError, TlsListener};
+pub use serve::{ServeLimits, serve};
+pub use tls::{Peer, TlsFiles, TlsFilesError, TlsFromFiles};
 pub use token::{Token, TokenError};
 pub use tokens::{MintedView, TokenInput, TokenList, TokenView};
 pub use usage::AccessView;
@@ -89,7 +91,7 @@ pub use webhooks::{DeliveryList, DeliveryView, WebhookCreated, WebhookEvent, Web
 
 use crate::cluster::rights::Held;
 use crate::config::Prices;
-use crate::identity::Access;
+use crate::identity::CurrentAccess;
 use crate::model::{Clock, Hostname};
 use crate::routing;
 use crate::store::Store;
@@ -126,7 +128,7 @@ pub struct ApiState {
     /// What the owner of the data folder presents.
     pub token: Token,
     /// By what other callers are known, and how often somebody may call.
-    pub access: Arc<Access>,
+    pub access: CurrentAccess,
     /// Names under which the API may be called, beside addresses and `localhost`.
     pub hosts: Vec<Hostname>,
     /// What is known of DNS, where the manager has a file of it.

@@ -34,6 +34,12 @@ pub enum Code {
     BodyTooLarge,
     /// The body does not come fast enough.
     BodyTooSlow,
+    /// The head is larger than it may be.
+    HeadTooLarge,
+    /// The head does not come fast enough.
+    HeadTooSlow,
+    /// All connections that there may be have a call under way.
+    TooManyConnections,
     /// The body is not JSON, or the query or path cannot be read.
     Malformed,
     /// Something in the request is wrong; `errors` has all of it.
@@ -97,6 +103,9 @@ impl Code {
         Self::UnsupportedMediaType,
         Self::BodyTooLarge,
         Self::BodyTooSlow,
+        Self::HeadTooLarge,
+        Self::HeadTooSlow,
+        Self::TooManyConnections,
         Self::Malformed,
         Self::Invalid,
         Self::PreconditionFailed,
@@ -136,6 +145,9 @@ impl Code {
             Self::UnsupportedMediaType => "unsupported-media-type",
             Self::BodyTooLarge => "body-too-large",
             Self::BodyTooSlow => "body-too-slow",
+            Self::HeadTooLarge => "head-too-large",
+            Self::HeadTooSlow => "head-too-slow",
+            Self::TooManyConnections => "too-many-connections",
             Self::Malformed => "malformed",
             Self::Invalid => "invalid",
             Self::PreconditionFailed => "precondition-failed",
@@ -180,7 +192,8 @@ impl Code {
             | Self::NoSuchDelivery
             | Self::NoSuchPod => StatusCode::NOT_FOUND,
             Self::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
-            Self::BodyTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooSlow | Self::HeadTooSlow => StatusCode::REQUEST_TIMEOUT,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -193,9 +206,10 @@ impl Code {
             | Self::IdempotencyKeyRunning
             | Self::TooManyWebhooks
             | Self::Conflict => StatusCode::CONFLICT,
-            Self::ClusterUnavailable | Self::IdentityUnavailable | Self::StoreUnavailable => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            Self::ClusterUnavailable
+            | Self::IdentityUnavailable
+            | Self::StoreUnavailable
+            | Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
             Self::ClusterRefused | Self::MissingRight => StatusCode::BAD_GATEWAY,
             Self::NoDns => StatusCode::NOT_FOUND,
         }
@@ -214,6 +228,9 @@ impl Code {
             Self::UnsupportedMediaType => "The body is not declared as JSON",
             Self::BodyTooLarge => "The body is too large",
             Self::BodyTooSlow => "The body does not come fast enough",
+            Self::HeadTooLarge => "The head of the request is too large",
+            Self::HeadTooSlow => "The head of the request does not come fast enough",
+            Self::TooManyConnections => "There are too many connections",
             Self::PreconditionFailed => "What is there is not what the request asks for",
             Self::IdempotencyKeyReused => "The Idempotency-Key was used with another request",
             Self::IdempotencyKeyRunning => "The call with this Idempotency-Key is still running",
@@ -293,6 +310,11 @@ impl Problem {
         }
     }
 
+    /// The status of the response.
+    pub(super) fn code_status(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     /// A problem with all mistakes of a request, each at its place.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
         let detail = match errors.as_slice() {
@@ -317,7 +339,7 @@ pub(super) struct Told(pub(super) Arc<str>);
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let unnamed = Unnamed(self.clone());
-        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let status = self.code_status();
         let told = Told(self.detail.as_str().into());
         let mut response = (status, Json(self)).into_response();
         response.extensions_mut().insert(told);

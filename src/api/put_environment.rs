@@ -1,6 +1,7 @@
 //! `PUT /environments/{user}/{class}`: makes an environment, or gives it other parameters.
 
 use super::change::make_or_change;
+use super::class_changes::check_made;
 use super::environment_view::EnvironmentView;
 use super::etag::Conditions;
 use super::input::{EnvironmentPath, Query, json_object, kind_of, pointer, refuse_unknown};
@@ -92,6 +93,9 @@ pub(super) async fn put(
         Ok(())
     };
     let changed = make_or_change(&state, &key, &conditions, make, edit).await?;
+    if changed.before.is_none() {
+        check_made(&state, &key, &changed.object).await?;
+    }
     let status = if changed.before.is_none() { StatusCode::CREATED } else { StatusCode::OK };
     let view = EnvironmentView::of(&changed.object).with_address(&class, &key.user, &state);
     Ok(answers::as_preferred(&headers, status, &key, &changed.object, view))

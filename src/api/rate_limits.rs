@@ -19,6 +19,7 @@ const RIGHT_LATELY: Duration = Duration::from_secs(600);
 
 /// All limits of a management API.
 pub(super) struct RateLimits {
+    settings: LimitSettings,
     callers: Limit<String>,
     addresses: Limit<IpAddr>,
     right_lately: Mutex<HashMap<[u8; 32], Instant>>,
@@ -27,10 +28,16 @@ pub(super) struct RateLimits {
 impl RateLimits {
     pub(super) fn new(settings: &LimitSettings) -> Self {
         Self {
+            settings: *settings,
             callers: Limit::new(settings.per_caller),
             addresses: Limit::new(settings.per_unknown_address),
             right_lately: Mutex::default(),
         }
+    }
+
+    /// Whether these are the limits that `settings` say.
+    pub(super) fn is_by(&self, settings: &LimitSettings) -> bool {
+        self.settings == *settings
     }
 
     /// Takes one call of a caller, or says how long to wait. Whoever owns the data folder is not held up.

@@ -32,7 +32,7 @@ impl RequestId {
     }
 
     /// One that nobody else has: it is no secret, so chance of this kind is enough.
-    fn made() -> Self {
+    pub(super) fn made() -> Self {
         Self(format!("{:032x}", fastrand::u128(..)).into())
     }
 }

@@ -3,8 +3,6 @@
 
 use crate::tls::{Assigned, BadPair, Certificates, Pair};
 use arc_swap::ArcSwap;
-use axum::extract::connect_info::Connected;
-use axum::serve::{IncomingStream, Listener};
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
@@ -14,16 +12,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// How long a handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
-/// The most handshakes at once.
-const MAX_HANDSHAKES: usize = 256;
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// The most bytes of a file.
@@ -129,57 +122,30 @@ impl TlsFiles {
     }
 }
 
-/// A listener whose connections have done their handshake.
-pub struct TlsListener {
-    address: SocketAddr,
-    ready: mpsc::Receiver<(TlsStream<TcpStream>, SocketAddr)>,
-    tasks: [JoinHandle<()>; 2],
+/// How the API is served by TLS, by files that are read again when they change.
+pub struct TlsFromFiles {
+    config: Arc<ArcSwap<rustls::ServerConfig>>,
+    reload: JoinHandle<()>,
 }
 
-impl TlsListener {
-    /// Serves `listener` by TLS with what `files` hold.
-    pub fn new(listener: TcpListener, files: TlsFiles) -> Result<Self, TlsFilesError> {
+impl TlsFromFiles {
+    /// What `files` hold now, and whatever they hold later.
+    pub fn new(files: TlsFiles) -> Result<Self, TlsFilesError> {
         let content = files.read()?;
         let config = Arc::new(ArcSwap::new(files.config(&content)?));
-        let path = files.certificate.clone();
-        let address = listener.local_addr().map_err(|source| TlsFilesError::Read { path, source })?;
-        let (sender, ready) = mpsc::channel(16);
-        let accept = tokio::spawn(accept(listener, config.clone(), sender));
-        let reload = tokio::spawn(reload(files, content, config));
-        Ok(Self { address, ready, tasks: [accept, reload] })
+        let reload = tokio::spawn(reload(files, content, config.clone()));
+        Ok(Self { config, reload })
+    }
+
+    /// What makes the next handshake.
+    pub(super) fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.config.load_full())
     }
 }
 
-impl Drop for TlsListener {
+impl Drop for TlsFromFiles {
     fn drop(&mut self) {
-        self.tasks.iter().for_each(JoinHandle::abort);
-    }
-}
-
-async fn accept(
-    listener: TcpListener,
-    config: Arc<ArcSwap<rustls::ServerConfig>>,
-    ready: mpsc::Sender<(TlsStream<TcpStream>, SocketAddr)>,
-) {
-    let places = Arc::new(Semaphore::new(MAX_HANDSHAKES));
-    let mut listener = listener;
-    loop {
-        // The place comes first: those who wait for one stay in the kernel's queue.
-        let Ok(place) = places.clone().acquire_owned().await else { return };
-        let (stream, peer) = Listener::accept(&mut listener).await;
-        let acceptor = TlsAcceptor::from(config.load_full());
-        let ready = ready.clone();
-        tokio::spawn(async move {
-            match tokio::time::timeout(HANDSHAKE, acceptor.accept(stream)).await {
-                Ok(Ok(stream)) => {
-                    drop(place);
-                    // Nobody receives any more when the API ends.
-                    let _ended = ready.send((stream, peer)).await;
-                }
-                Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake with the management API failed"),
-                Err(_) => tracing::debug!(%peer, "a TLS handshake with the management API took too long"),
-            }
-        });
+        self.reload.abort();
     }
 }
 
@@ -209,23 +175,6 @@ async fn reload(files: TlsFiles, mut current: Content, config: Arc<ArcSwap<rustl
     }
 }
 
-impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        match self.ready.recv().await {
-            Some(accepted) => accepted,
-            // The task ends with the listener only.
-            None => std::future::pending().await,
-        }
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        Ok(self.address)
-    }
-}
-
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone)]
 pub struct Peer {
@@ -235,16 +184,11 @@ pub struct Peer {
     pub certificate: Option<Arc<[u8]>>,
 }
 
-impl Connected<IncomingStream<'_, TcpListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TcpListener>) -> Self {
-        Self { address: *stream.remote_addr(), certificate: None }
-    }
-}
-
-impl Connected<IncomingStream<'_, TlsListener>> for Peer {
-    fn connect_info(stream: IncomingStream<'_, TlsListener>) -> Self {
-        let (_, session) = stream.io().get_ref();
+impl Peer {
+    /// Who is at the other end of `stream`, whose handshake is done.
+    pub(super) fn of(stream: &TlsStream<TcpStream>, address: SocketAddr) -> Self {
+        let (_, session) = stream.get_ref();
         let certificate = session.peer_certificates().and_then(<[_]>::first).map(|leaf| leaf.as_ref().into());
-        Self { address: *stream.remote_addr(), certificate }
+        Self { address, certificate }
     }
 }

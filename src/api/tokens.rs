@@ -172,7 +172,7 @@ pub(super) async fn create(
     request: Request,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Extension<Note>, Json<MintedView>), Problem> {
     let wish = wish(&json_object(request).await?)?;
-    let (access, now) = (&state.access, state.clock.now());
+    let (access, now) = (state.access.load(), state.clock.now());
     let made = mint(&state.store, &caller, wish, access.tokens, &access.teams, now).await;
     let made = made.map_err(|error| match &error {
         NotMinted::Role { .. } | NotMinted::Scopes { .. } => Problem::new(Code::Forbidden, error.to_string()),

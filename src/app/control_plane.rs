@@ -1,15 +1,15 @@
 //! The manager's part that `up` and `manager` share: the operator and the management API.
 
+use super::access::KeptAccess;
 use super::preview::Preview;
 use super::store::Kept;
 use super::zones::Lookup;
-use crate::api::{self, ApiState, Peer, Seen, TlsFiles, TlsListener, Token};
+use crate::api::{self, ApiState, Seen, ServeLimits, TlsFiles, TlsFromFiles, Token};
 use crate::cluster::rights::Held;
-use crate::cluster::{Election, fenced};
+use crate::cluster::{Election, SharedKinds, fenced};
 use crate::discovery::Drafts;
 use crate::dns::{self, Desk};
-use crate::gateways::{Gateways, Place};
-use crate::identity::Access;
+use crate::gateways::{Gateways, Hears, Place};
 use crate::model::{Clock, Hostname};
 use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Publish, Workload};
 use crate::routing::Table;
@@ -37,6 +37,10 @@ pub(super) struct ControlPlaneConfig {
     pub(super) domain: Hostname,
     pub(super) table: Arc<Table>,
     pub(super) changes: watch::Receiver<u64>,
+    /// What discovery hears of the cluster, beside the table.
+    pub(super) shared: SharedKinds,
+    /// The namespace that it looks at; all when not given.
+    pub(super) watched: Option<String>,
     pub(super) certificates: Option<Arc<Certificates>>,
     /// Where gateways of other processes are.
     pub(super) places: Vec<Place>,
@@ -47,7 +51,7 @@ pub(super) struct ControlPlaneConfig {
     /// What callers of the API must present.
     pub(super) token: Token,
     /// By what other callers are known.
-    pub(super) access: Arc<Access>,
+    pub(super) access: KeptAccess,
     /// The files by which the API is served by TLS.
     pub(super) tls: Option<TlsFiles>,
     /// Names under which the API may be called, beside addresses and `localhost`.
@@ -70,7 +74,7 @@ pub(super) struct ControlPlaneConfig {
 pub(super) struct ControlPlane {
     shutdown: CancellationToken,
     operator: JoinHandle<()>,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<()>,
     kept: Kept,
 }
 
@@ -90,9 +94,15 @@ pub(super) async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener>
 pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result<ControlPlane> {
     let tls = config.tls.clone();
     let shutdown = CancellationToken::new();
-    config.kept.start(&config.client, &config.namespace, &shutdown);
+    let shared = config.shared;
+    let pods_of = match &config.namespaces {
+        Namespaces::All => None,
+        Namespaces::One(namespace) => Some(namespace.as_str()),
+    };
+    shared.watch_pods(&config.client, pods_of, &shutdown);
+    config.kept.start(&config.client, &shared, &config.namespace, &shutdown);
     let state = ApiState {
-        seen: Seen::start(&config.client, &config.namespace, &shutdown),
+        seen: Seen::start(&shared, &config.namespace, &shutdown),
         client: config.client.clone(),
         namespace: config.namespace,
         domain: config.domain.clone(),
@@ -101,7 +111,7 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result
         certificates: config.certificates.map(|certificates| Arc::new(Lookup(certificates)) as _),
         rights: config.rights.clone(),
         token: config.token,
-        access: config.access,
+        access: config.access.current.clone(),
         hosts: config.api_hosts,
         url: (config.url.http_port, config.url.https_port),
         dns: config.dns.clone(),
@@ -114,20 +124,16 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result
     };
     let pages = health::router(config.metrics, config.readiness);
     let router = pages.merge(api::router(state));
-    let end = shutdown.clone().cancelled_owned();
-    let service = router.into_make_service_with_connect_info::<Peer>();
-    let server = match tls {
-        None => tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(end).into_future()),
-        Some(files) => {
-            let listener = TlsListener::new(listener, files)?;
-            tokio::spawn(axum::serve(listener, service).with_graceful_shutdown(end).into_future())
-        }
-    };
+    config.access.follow(&shutdown);
+    let tls = tls.map(TlsFromFiles::new).transpose()?;
+    let server = tokio::spawn(api::serve(listener, tls, router, ServeLimits::default(), shutdown.clone()));
     let (places, table) = (config.places, config.table.clone());
-    let gateways = (!places.is_empty()).then(|| Gateways::start(places, config.client.clone(), table, &shutdown));
+    let hears = Hears { kinds: &shared, namespace: config.watched.as_deref(), client: &config.client };
+    let gateways = (!places.is_empty()).then(|| Gateways::start(&places, &hears, table, &shutdown));
     let operator = OperatorConfig {
         gateways,
         client: config.client,
+        shared,
         namespaces: config.namespaces,
         domain: config.domain,
         table: config.table,
@@ -149,14 +155,19 @@ async fn operate(config: OperatorConfig, dns: Option<Desk>, election: Option<Ele
     let client = fenced(&config.client, term.clone());
     let config = OperatorConfig { client, ..config };
     let may: dns::May = Arc::new(move || term.is_held());
-    election.run(shutdown, |stop| act(config.clone(), dns.clone(), may.clone(), stop)).await;
+    let begin = |stop| {
+        // What was seen until now may be older than what the leader before has written last.
+        config.shared.renew();
+        act(config.clone(), dns.clone(), may.clone(), stop)
+    };
+    election.run(shutdown, begin).await;
 }
 
 async fn act(config: OperatorConfig, dns: Option<Desk>, may: dns::May, stop: CancellationToken) {
-    let client = config.client.clone();
+    let (client, kinds) = (config.client.clone(), config.shared.clone());
     let operator = operator::run(config, stop.clone());
     match dns {
-        Some(desk) => drop(futures::future::join(operator, dns::run(desk, client, may, stop)).await),
+        Some(desk) => drop(futures::future::join(operator, dns::run(desk, client, kinds, may, stop)).await),
         None => operator.await,
     }
 }
@@ -169,7 +180,7 @@ impl ControlPlane {
         match tokio::time::timeout(grace, both).await {
             Ok((operator, server)) => {
                 operator.context("the operator did not end cleanly")?;
-                server.context("the management API did not end cleanly")??;
+                server.context("the management API did not end cleanly")?;
             }
             Err(_) => tracing::warn!("calls of the management API were cut off at the end"),
         }

@@ -2,6 +2,7 @@
 
 use super::data_plane::{self, DataPlane};
 use super::{DataFolder, control_plane, rights, serves, signals};
+use crate::api::{self, ServeLimits};
 use crate::cluster;
 pub use crate::cluster::ClusterAccess;
 use crate::cluster::rights::{Role, Scope};
@@ -66,7 +67,7 @@ pub struct Gateway {
     /// Where the admin pages are served.
     pub admin: SocketAddr,
     data_plane: DataPlane,
-    pages: JoinHandle<std::io::Result<()>>,
+    pages: JoinHandle<()>,
     pages_end: CancellationToken,
     shutdown_delay: Duration,
 }
@@ -122,8 +123,8 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
     let connected = cluster::connect(&options.cluster).await?;
     let rights = connected.as_ref().map(|connected| {
         let watched = options.namespace.clone();
-        // It looks at nothing of the two other places.
-        let scope = Scope { watched, environments: String::new(), lease: String::new() };
+        // It looks at nothing of the other places.
+        let scope = Scope { watched, ..Scope::default() };
         rights::start(connected, Role::Gateway, scope, &pages_end)
     });
     let (client, cluster) = connected.map(|it| (it.client, it.url)).unzip();
@@ -136,6 +137,7 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
         routes: options.routes,
         certificates: options.certificates,
         uses: None,
+        shared: None,
         last_good: options.last_good.zip(cluster).map(|(path, cluster)| LastGoodConfig { path, cluster }),
     });
     super::write_addresses(
@@ -147,8 +149,7 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
         rights::told(data_plane.readiness(), move || rights.as_ref().map(rights::lines).unwrap_or_default()),
     );
     let router = router.merge(serves::router(data_plane.table.clone()));
-    let end = pages_end.clone().cancelled_owned();
-    let pages = tokio::spawn(async move { axum::serve(listener, router).with_graceful_shutdown(end).await });
+    let pages = tokio::spawn(api::serve(listener, None, router, ServeLimits::default(), pages_end.clone()));
     Ok(Gateway { _folder: folder, addresses, admin, data_plane, pages, pages_end, shutdown_delay })
 }
 
@@ -166,7 +167,7 @@ impl Gateway {
         tokio::time::sleep(self.shutdown_delay).await;
         let ended = self.data_plane.shutdown(grace).await;
         self.pages_end.cancel();
-        self.pages.await.context("the admin pages did not end cleanly")??;
+        self.pages.await.context("the admin pages did not end cleanly")?;
         ended
     }
 }

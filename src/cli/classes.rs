@@ -36,7 +36,7 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
     if let Some(file) = &arguments.check {
-        return check(file);
+        return check(file, arguments.output);
     }
     if let Some(file) = &arguments.apply {
         return changes::apply(globals, file, arguments.dry_run, arguments.output).await;
@@ -45,7 +45,7 @@ pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), 
         Some(name) => {
             let name = name.parse::<ClassName>().map_err(|error| Failure::usage(error.to_string()))?;
             if arguments.delete {
-                return changes::delete(globals, &name).await;
+                return changes::delete(globals, &name, arguments.output).await;
             }
             let class: ClassView = Client::new(globals)?.get(&format!("/classes/{name}")).await?;
             output::result(arguments.output, &class, |class, _| show(class))
@@ -57,12 +57,15 @@ pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), 
     }
 }
 
-fn check(file: &Path) -> Result<(), Failure> {
+fn check(file: &Path, format: Format) -> Result<(), Failure> {
     let wrong = |errors: ConfigErrors| Failure::usage(errors.to_string());
     let text = config::read_file(file).map_err(wrong)?;
     let classes = config::read_classes(&text, &file.display().to_string()).map_err(wrong)?;
     let names: Vec<String> = classes.into_iter().filter_map(|class| class.metadata.name).collect();
-    output::line(&format!("{}: no mistakes; it holds {}", file.display(), names.join(", ")))
+    let found = serde_json::json!({"file": file.display().to_string(), "classes": names});
+    output::result(format, &found, |_, _| {
+        output::line(&format!("{}: no mistakes; it holds {}", file.display(), names.join(", ")))
+    })
 }
 
 fn list(classes: &ClassList, wide: bool) -> Result<(), Failure> {

@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 use std::time::Duration;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a manager that took a call may take to answer it. The longest that is asked of one is to change many environments.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Runs `future` on a small runtime.
 pub(super) fn block_on(future: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
@@ -112,7 +114,11 @@ impl Client {
             Credential::Login(sessions) => request.bearer_auth(sessions.token(&self.server).await?),
             Credential::Nothing => request,
         };
-        let response = request.send().await.map_err(|error| self.broken(&error))?;
+        let Ok(answered) = tokio::time::timeout(ANSWER_TIMEOUT, request.send()).await else {
+            let said = format!("the manager at {} did not answer within {ANSWER_TIMEOUT:?}", self.server);
+            return Err(Failure::new(Exit::TimedOut, said).hint("whether it did what was asked, look yourself"));
+        };
+        let response = answered.map_err(|error| self.broken(&error))?;
         let status = response.status();
         if status.is_success() {
             return Ok(response);

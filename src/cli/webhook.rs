@@ -64,6 +64,8 @@ pub(super) struct One {
 pub(super) struct Id {
     /// Its name, as webhook list shows it
     id: String,
+    #[command(flatten)]
+    output: Output,
 }
 
 #[derive(Debug, Args)]
@@ -86,6 +88,8 @@ pub(super) struct Resend {
     id: String,
     /// The delivery, as webhook deliveries shows it
     delivery: String,
+    #[command(flatten)]
+    output: Output,
 }
 
 fn encoded(text: &str) -> String {
@@ -117,10 +121,9 @@ pub(super) async fn run(globals: &Globals, command: &Command) -> Result<(), Fail
         }
         Command::Enable(one) => switch(&client, &path(&one.id), one, true).await,
         Command::Disable(one) => switch(&client, &path(&one.id), one, false).await,
-        Command::Delete(Id { id }) => {
+        Command::Delete(Id { id, output }) => {
             client.delete(&path(id)).await?;
-            output::remark(&format!("The webhook {id} is gone."));
-            Ok(())
+            told(output, &serde_json::json!({"id": id, "state": "deleted"}), &format!("The webhook {id} is gone."))
         }
         Command::Deliveries(wanted) => {
             let state = wanted.state.as_deref().map(|state| format!("&state={}", encoded(state))).unwrap_or_default();
@@ -128,12 +131,20 @@ pub(super) async fn run(globals: &Globals, command: &Command) -> Result<(), Fail
             let all: DeliveryList = client.get(&query).await?;
             output::result(wanted.output.output, &all, deliveries)
         }
-        Command::Resend(Resend { id, delivery }) => {
+        Command::Resend(Resend { id, delivery, output }) => {
             client.post_empty(&format!("{}/deliveries/{}:resend", path(id), encoded(delivery))).await?;
-            output::remark(&format!("{delivery} is sent once more."));
-            Ok(())
+            let outcome = serde_json::json!({"id": delivery, "state": "waiting"});
+            told(output, &outcome, &format!("{delivery} is sent once more."))
         }
     }
+}
+
+/// Tells what was done where the manager answers nothing.
+fn told(output: &Output, outcome: &serde_json::Value, said: &str) -> Result<(), Failure> {
+    output::result(output.output, outcome, |_, _| {
+        output::remark(said);
+        Ok(())
+    })
 }
 
 async fn switch(client: &Client, path: &str, one: &One, enabled: bool) -> Result<(), Failure> {

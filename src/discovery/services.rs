@@ -3,8 +3,8 @@
 use crate::model::{EnvironmentKey, shown};
 use crate::resources::labels;
 use crate::routing::{
-    BackendSpec, Claims, ClusterName, Contribution, HostClaim, KnownService, PortName, Problem, ProblemReason,
-    Protocol, RuleSpec, ServiceKey, SourceKey, SourceKind, Timeouts,
+    BackendSpec, Claims, ClusterName, Contribution, HostClaim, KnownService, MOST_WAIT, PortName, Problem,
+    ProblemReason, Protocol, RuleSpec, ServiceKey, SourceKey, SourceKind, Timeouts,
 };
 use k8s_openapi::api::core::v1::{Service, ServicePort};
 use kube::ResourceExt;
@@ -103,9 +103,6 @@ pub(super) fn translate(service: &Service) -> (Option<Contribution>, Vec<Problem
     let created = service.creation_timestamp().map_or(i64::MAX, |time| time.0.as_second());
     (Some(Contribution::of_one_group(source(service), created, claims, rules)), problems)
 }
-
-/// The longest time that a request may wait for an endpoint.
-const MOST_WAIT: Duration = Duration::from_secs(60);
 
 /// How long a request may wait, as the annotation says it: `5s`, `500ms`, `1m`; a number alone is of seconds.
 fn wait(text: &str) -> Option<Duration> {

@@ -1,29 +1,54 @@
 //! Asking the gateways.
 
-use super::{Gateways, Place, SERVES};
+use super::replicas::{Replica, Replicas};
+use super::{Gateways, SERVES};
 use crate::routing::Table;
+use crate::telemetry::metrics;
 use futures::StreamExt as _;
-use k8s_openapi::api::discovery::v1::EndpointSlice;
-use kube::Api;
-use kube::api::ListParams;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// How long it is until those who were behind are asked again.
+/// The shortest time until those who were behind are asked again.
 const PAUSE: Duration = Duration::from_millis(50);
+/// The longest: it doubles while nothing comes of asking.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How long one answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How many questions are under way at once.
 const AT_ONCE: usize = 32;
 /// The most bytes of an answer.
 const MOST_BYTES: usize = 64 * 1024;
-/// The label of an EndpointSlice that names its Service.
-const SERVICE: &str = crate::resources::labels::SERVICE_NAME;
+
+/// Why it is not known where a gateway leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unheard {
+    /// It does not answer at all, whatever it is asked.
+    Silent,
+    /// It is no answer, for this reason.
+    Nonsense(&'static str),
+}
+
+impl Unheard {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Silent => "it does not answer",
+            Self::Nonsense(why) => why,
+        }
+    }
+}
+
+/// A gateway in one round of questions. Who was silent once is not waited for again in it, or a round would be as long as there
+/// are hosts.
+struct Asked {
+    replica: Replica,
+    silent: AtomicBool,
+}
 
 /// Asks for every host that is not confirmed, again and again until it is.
-pub(super) async fn keep(gateways: Gateways, client: kube::Client, table: Arc<Table>) {
+pub(super) async fn keep(gateways: Gateways, replicas: Replicas, table: Arc<Table>) {
     // A proxy of the environment has no way to a pod.
     let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build();
     let http = match http {
@@ -33,89 +58,107 @@ pub(super) async fn keep(gateways: Gateways, client: kube::Client, table: Arc<Ta
             return;
         }
     };
+    let (mut pause, mut silent) = (PAUSE, BTreeSet::new());
     loop {
+        gateways.drop_what_nobody_waits_for(&table);
         let open = gateways.open();
+        metrics::gateways_asked(open.len(), if open.is_empty() { 0 } else { silent.len() });
         if open.is_empty() {
             gateways.inner.wanted.notified().await;
             gateways.forget(|host| table.load().host(host).is_none());
+            (pause, silent) = (PAUSE, BTreeSet::new());
             continue;
         }
-        match replicas(&gateways.inner.places, &client).await {
+        let confirmed = match replicas.all() {
             Ok(replicas) => {
-                let questions = futures::stream::iter(open).map(|(host, endpoints)| {
-                    let (http, replicas) = (http.clone(), replicas.clone());
-                    async move {
-                        let behind = behind(&http, &replicas, &host, &endpoints).await;
-                        (host, endpoints, behind)
-                    }
-                });
-                let mut answers = questions.buffer_unordered(AT_ONCE);
-                while let Some((host, endpoints, behind)) = answers.next().await {
-                    gateways.told(&host, &endpoints, behind);
-                }
+                let (confirmed, now) = round(&gateways, &http, replicas, open).await;
+                tell(&silent, &now);
+                silent = now;
+                confirmed
             }
-            Err(error) => {
-                tracing::warn!(%error, "it is not known which gateways there are");
+            Err(said) => {
                 for (host, endpoints) in open {
-                    let said = "the cluster does not tell which gateways there are".to_owned();
-                    gateways.told(&host, &endpoints, Some(said));
+                    gateways.told(&host, &endpoints, Some(said.clone()));
                 }
+                false
             }
-        }
+        };
+        pause = if confirmed { PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
         tokio::time::sleep(PAUSE).await;
+        tokio::select! {
+            () = tokio::time::sleep(pause.saturating_sub(PAUSE)) => {}
+            () = gateways.inner.wanted.notified() => pause = PAUSE,
+        }
     }
 }
 
-/// The URLs of all gateways.
-async fn replicas(places: &[Place], client: &kube::Client) -> Result<Vec<String>, kube::Error> {
-    let mut found = BTreeSet::new();
-    for place in places {
-        match place {
-            Place::Url(url) => drop(found.insert(url.clone())),
-            Place::Service { namespace, name, port } => {
-                let api: Api<EndpointSlice> = Api::namespaced(client.clone(), namespace);
-                let slices = api.list(&ListParams::default().labels(&format!("{SERVICE}={name}"))).await?;
-                let endpoints = slices.items.iter().flat_map(|slice| slice.endpoints.iter().flatten());
-                let ready = endpoints.filter(|endpoint| {
-                    endpoint.conditions.as_ref().and_then(|conditions| conditions.ready).unwrap_or(true)
-                });
-                let addresses = ready.flat_map(|endpoint| &endpoint.addresses).filter_map(|text| text.parse().ok());
-                found.extend(addresses.map(|ip| format!("http://{}", std::net::SocketAddr::new(ip, *port))));
-            }
+/// Asks all of `replicas` for each of `open`. Returns whether something was confirmed, and who was silent.
+async fn round(
+    gateways: &Gateways,
+    http: &reqwest::Client,
+    replicas: Vec<Replica>,
+    open: BTreeMap<String, BTreeSet<String>>,
+) -> (bool, BTreeSet<Replica>) {
+    let asked = |replica| Asked { replica, silent: AtomicBool::new(false) };
+    let all: Arc<[Asked]> = replicas.into_iter().map(asked).collect();
+    let questions = futures::stream::iter(open).map(|(host, endpoints)| {
+        let (http, all) = (http.clone(), all.clone());
+        async move {
+            let behind = behind(&http, &all, &host, &endpoints).await;
+            (host, endpoints, behind)
         }
+    });
+    let mut answers = questions.buffer_unordered(AT_ONCE);
+    let mut confirmed = false;
+    while let Some((host, endpoints, behind)) = answers.next().await {
+        confirmed |= behind.is_none();
+        gateways.told(&host, &endpoints, behind);
     }
-    Ok(found.into_iter().collect())
+    let silent = all.iter().filter(|one| one.silent.load(Ordering::Relaxed));
+    (confirmed, silent.map(|one| one.replica.clone()).collect())
 }
 
 /// Who of the gateways does not lead from `host` to these very endpoints.
-async fn behind(
-    http: &reqwest::Client,
-    replicas: &[String],
-    host: &str,
-    endpoints: &BTreeSet<String>,
-) -> Option<String> {
-    let answers = replicas.iter().map(|replica| async move {
-        match serves(http, replica, host).await {
+async fn behind(http: &reqwest::Client, all: &[Asked], host: &str, endpoints: &BTreeSet<String>) -> Option<String> {
+    let answers = all.iter().map(|Asked { replica, silent }| async move {
+        let answer = match silent.load(Ordering::Relaxed) {
+            true => Err(Unheard::Silent),
+            false => serves(http, replica, host).await,
+        };
+        match answer {
             Ok(told) if told == *endpoints => None,
             Ok(_) => Some(format!("the gateway {replica} does not lead to them yet")),
-            Err(why) => Some(format!("the gateway {replica} does not tell whether it leads to them: {why}")),
+            Err(why) => {
+                silent.fetch_or(why == Unheard::Silent, Ordering::Relaxed);
+                Some(format!("the gateway {replica} does not tell whether it leads to them: {}", why.as_str()))
+            }
         }
     });
     futures::future::join_all(answers).await.into_iter().flatten().next()
 }
 
-async fn serves(http: &reqwest::Client, replica: &str, host: &str) -> Result<BTreeSet<String>, &'static str> {
-    let url = format!("{replica}{SERVES}?host={}", utf8_percent_encode(host, NON_ALPHANUMERIC));
-    let mut response = http.get(url).send().await.map_err(|_| "it does not answer")?;
+async fn serves(http: &reqwest::Client, replica: &Replica, host: &str) -> Result<BTreeSet<String>, Unheard> {
+    let url = format!("{}{SERVES}?host={}", replica.url, utf8_percent_encode(host, NON_ALPHANUMERIC));
+    let mut response = http.get(url).send().await.map_err(|_| Unheard::Silent)?;
     if !response.status().is_success() {
-        return Err("it answers something else");
+        return Err(Unheard::Nonsense("it answers something else"));
     }
     let mut body = Vec::new();
-    while let Some(part) = response.chunk().await.map_err(|_| "its answer ends early")? {
+    while let Some(part) = response.chunk().await.map_err(|_| Unheard::Nonsense("its answer ends early"))? {
         body.extend_from_slice(&part);
         if body.len() > MOST_BYTES {
-            return Err("its answer is too long");
+            return Err(Unheard::Nonsense("its answer is too long"));
         }
     }
-    serde_json::from_slice(&body).map_err(|_| "it answers something else")
+    serde_json::from_slice(&body).map_err(|_| Unheard::Nonsense("it answers something else"))
+}
+
+/// Once per change.
+fn tell(before: &BTreeSet<Replica>, now: &BTreeSet<Replica>) {
+    for gateway in now.difference(before) {
+        tracing::warn!(%gateway, "a gateway does not tell where it leads; environments that come up wait for it");
+    }
+    for gateway in before.difference(now) {
+        tracing::info!(%gateway, "a gateway that did not tell where it leads is waited for no more");
+    }
 }

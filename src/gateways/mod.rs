@@ -2,15 +2,18 @@
 //!
 //! The manager keeps a table of its own, and a gateway in another process may be a moment behind. Whoever is to say that a
 //! request succeeds asks here first: gateways are asked on their admin port until each of them has told of the same endpoints.
-//! That is asked once for each set of endpoints, and never again while they stay.
+//! That is asked once for each set of endpoints, and never again while they stay. While nobody waits, nobody is asked.
 
 mod ask;
 mod place;
+mod replicas;
 
-pub use place::{InvalidPlace, Place};
+pub use place::{InvalidPlace, Place, services};
+pub use replicas::Hears;
+use replicas::Replicas;
 
 use crate::routing::{EndpointState, Match, RequestView, Table};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
@@ -25,7 +28,6 @@ pub struct Gateways {
 }
 
 struct Inner {
-    places: Vec<Place>,
     asked: Mutex<HashMap<String, Asked>>,
     wanted: Notify,
     confirmed: watch::Sender<u64>,
@@ -41,15 +43,16 @@ struct Asked {
 
 impl Gateways {
     /// Begins to ask; it ends with `shutdown`. Hosts that `table` has no more are forgotten.
-    pub fn start(places: Vec<Place>, client: kube::Client, table: Arc<Table>, shutdown: &CancellationToken) -> Self {
-        let inner = Inner { places, asked: Mutex::default(), wanted: Notify::new(), confirmed: watch::Sender::new(0) };
+    pub fn start(places: &[Place], hears: &Hears<'_>, table: Arc<Table>, shutdown: &CancellationToken) -> Self {
+        let inner = Inner { asked: Mutex::default(), wanted: Notify::new(), confirmed: watch::Sender::new(0) };
         let gateways = Self { inner: Arc::new(inner) };
-        let asking = ask::keep(gateways.clone(), client, table);
+        let replicas = Replicas::follow(places, hears, shutdown);
+        let asking = ask::keep(gateways.clone(), replicas, table);
         tokio::spawn(shutdown.clone().run_until_cancelled_owned(asking));
         gateways
     }
 
-    /// Counts up whenever a host is confirmed.
+    /// Counts up whenever there is news of a host that is asked for.
     pub fn confirmed(&self) -> watch::Receiver<u64> {
         self.inner.confirmed.subscribe()
     }
@@ -68,7 +71,7 @@ impl Gateways {
     }
 
     /// The hosts that are not confirmed yet.
-    fn open(&self) -> Vec<(String, BTreeSet<String>)> {
+    fn open(&self) -> BTreeMap<String, BTreeSet<String>> {
         let asked = self.inner.asked.lock().unwrap_or_else(PoisonError::into_inner);
         let open = asked.iter().filter(|(_, asked)| asked.behind.is_some());
         open.map(|(host, asked)| (host.clone(), asked.endpoints.clone())).collect()
@@ -80,6 +83,17 @@ impl Gateways {
         let Some(known) = asked.get_mut(host).filter(|known| known.endpoints == *endpoints) else { return };
         if known.behind != behind {
             known.behind = behind;
+            self.inner.confirmed.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Drops what was asked of endpoints that are not those of the host any more: it was deleted, or is at another revision.
+    /// Who waits for it still is told, and asks anew.
+    fn drop_what_nobody_waits_for(&self, table: &Table) {
+        let mut asked = self.inner.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = asked.len();
+        asked.retain(|host, asked| asked.behind.is_none() || endpoints(table, host) == asked.endpoints);
+        if asked.len() < before {
             self.inner.confirmed.send_modify(|count| *count += 1);
         }
     }

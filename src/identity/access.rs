@@ -1,4 +1,4 @@
-//! What the management API needs to know of who calls: made of the identity file at the start.
+//! What the management API needs to know of who calls: made of the identity file, at the start and whenever it changes.
 
 use super::{
     Certificates, FetchError, Identity, IssuerSettings, Issuers, Kubernetes, LimitSettings, LoginSettings, OwnTokens,
@@ -6,6 +6,7 @@ use super::{
 };
 use crate::model::Clock;
 use crate::store::Store;
+use arc_swap::ArcSwap;
 use std::sync::Arc;
 
 /// Who may call, and how often.
@@ -23,6 +24,27 @@ pub struct Access {
     pub logins: Vec<Login>,
     /// The origins of web pages that may call from a browser.
     pub origins: Vec<String>,
+}
+
+/// Who may call now. All who hold it see the same.
+#[derive(Debug, Clone)]
+pub struct CurrentAccess(Arc<ArcSwap<Access>>);
+
+impl CurrentAccess {
+    /// `access`, until it is replaced.
+    pub fn new(access: Access) -> Self {
+        Self(Arc::new(ArcSwap::from_pointee(access)))
+    }
+
+    /// Who may call now. A call keeps to what it has loaded.
+    pub fn load(&self) -> Arc<Access> {
+        self.0.load_full()
+    }
+
+    /// Puts `access` in the place of what was said before.
+    pub fn replace(&self, access: Access) {
+        self.0.store(Arc::new(access));
+    }
 }
 
 /// An issuer with which people may log in.

@@ -27,7 +27,7 @@ mod scope;
 mod settings;
 mod team;
 
-pub use access::{Access, Login};
+pub use access::{Access, CurrentAccess, Login};
 pub use action::{Action, Concerns};
 pub use algorithm::{SignatureAlgorithm, UnknownAlgorithm};
 pub use authenticate::{Identity, MAX_TOKEN_BYTES, Refused, Source};

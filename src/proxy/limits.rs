@@ -23,6 +23,8 @@ pub struct Limits {
     pub connect: Duration,
     /// Until the head of the response is there, if the rule says nothing else.
     pub response_head: Duration,
+    /// Until it is asked whether an endpoint that sends no head is silent for everybody: what may be repeated goes to another one then.
+    pub silence: Duration,
     /// Until a stream on which nothing moves is given up, if the rule says nothing else.
     pub stream_idle: Duration,
     /// The same for upgraded connections.
@@ -64,6 +66,7 @@ impl Default for Limits {
             idle_per_endpoint: 256,
             connect: seconds(2),
             response_head: seconds(60),
+            silence: seconds(10),
             stream_idle: seconds(300),
             upgrade_idle: seconds(3600),
             patience: Duration::from_millis(250),

@@ -5,7 +5,7 @@ use super::record::Record;
 use super::refusal::{BadRequest, Refusal, Retry};
 use super::waiting::{self, Turn};
 use super::worker::Worker;
-use crate::routing::{Cluster, Endpoint, Load, Protocol, RetryGuard, Rule};
+use crate::routing::{Cluster, Endpoint, EndpointState, Load, Protocol, RetryGuard, Rule};
 use crate::upstream::{ConnectError, Lease, Taken, Unavailable};
 use http::{HeaderMap, Method, Request, Response, Uri, header};
 use hyper::body::Incoming;
@@ -43,6 +43,14 @@ struct Failure {
     refusal: Refusal,
     /// The request, if nothing of it was sent.
     unsent: Option<Request<RequestBody>>,
+    /// The place in the retry budget with which it was given up, so that it can be sent again.
+    place: Option<RetryGuard>,
+}
+
+impl Failure {
+    fn new(refusal: Refusal, unsent: Option<Request<RequestBody>>) -> Self {
+        Self { refusal, unsent, place: None }
+    }
 }
 
 /// Sends `request` to an endpoint of `rule`, and again to another where that is safe. Without an endpoint it waits, if it
@@ -157,22 +165,35 @@ impl Way<'_> {
             Some(taken) => taken,
             None => match Box::pin(self.connect(endpoint, protocol, record)).await {
                 Ok(taken) => taken,
-                Err(refusal) => return Err(Failure { refusal, unsent: Some(request) }),
+                Err(refusal) => return Err(Failure::new(refusal, Some(request))),
             },
         };
         let was_used = taken.reused;
-        match timeout_at(*deadline, taken.send(request)).await {
+        let (may_be_repeated, answers) = (Copy::is_possible(&request), endpoint.load.answers());
+        let mut sending = pin!(taken.send(request));
+        let sent = loop {
+            let look = Instant::now() + worker.limits.silence;
+            let until = if may_be_repeated { look.min(*deadline) } else { *deadline };
+            match timeout_at(until, sending.as_mut()).await {
+                Err(_) if until < *deadline => {
+                    if let Some(place) = self.leaves(endpoint, answers, record) {
+                        self.blame(endpoint, true);
+                        return Err(Failure { place: Some(place), ..Failure::new(Refusal::ResponseHeadTimeout, None) });
+                    }
+                }
+                sent => break sent,
+            }
+        };
+        match sent {
             Ok(Ok(answer)) => {
                 endpoint.load.succeeded();
                 Ok(answer)
             }
             // The client's fault: neither the endpoint nor its other connections have anything to do with it.
             Ok(Err(_)) if record.content.get() == Progress::Broken => {
-                Err(Failure { refusal: Refusal::BadRequest(BadRequest::Content), unsent: None })
+                Err(Failure::new(Refusal::BadRequest(BadRequest::Content), None))
             }
-            Ok(Err(_)) if record.content.get() == Progress::Stalled => {
-                Err(Failure { refusal: Refusal::ContentTimeout, unsent: None })
-            }
+            Ok(Err(_)) if record.content.get() == Progress::Stalled => Err(Failure::new(Refusal::ContentTimeout, None)),
             Ok(Err(failure)) => {
                 // Its other idle connections are as dead as this one, most likely: the next attempt makes a new one.
                 worker.pools.discard(endpoint.address);
@@ -185,16 +206,38 @@ impl Way<'_> {
                 };
                 // A connection that was used before may have been closed for its age: that is no failure of the endpoint.
                 if !was_used {
-                    self.blame(endpoint);
+                    self.blame(endpoint, false);
                 }
                 tracing::debug!(address = %endpoint.address, error = %failure.error, "an attempt failed");
-                Err(Failure { refusal, unsent: failure.unsent })
+                Err(Failure::new(refusal, failure.unsent))
             }
             Err(_) => {
-                self.blame(endpoint);
-                Err(Failure { refusal: Refusal::ResponseHeadTimeout, unsent: None })
+                self.blame(endpoint, endpoint.load.is_silent_since(answers));
+                Err(Failure::new(Refusal::ResponseHeadTimeout, None))
             }
         }
+    }
+
+    /// A place in the retry budget, where a request that may be repeated is better off with another endpoint: this one has answered nobody since
+    /// `answers`, and either several wait for it, or the cluster says that it is not ready. A process that was stopped looks so: its system goes on to take
+    /// connections for it. A slow page alone does not.
+    fn leaves(&self, endpoint: &Endpoint, answers: u32, record: &Record) -> Option<RetryGuard> {
+        let set = self.cluster.endpoints();
+        let fell_ill = || {
+            let is_listed = |other: &&Arc<Endpoint>| other.address == endpoint.address;
+            let state = set.all().find(is_listed).map(|listed| listed.state);
+            endpoint.load.answers() == answers && state == Some(EndpointState::NotReady)
+        };
+        let is_lost = endpoint.load.is_silent_since(answers) || fell_ill();
+        let leaves = is_lost && record.retries < MOST_REPEATS && self.has_others(endpoint);
+        leaves.then(|| self.cluster.budget.enter(self.cluster.active())).flatten()
+    }
+
+    /// Whether another endpoint does well, as far as is known.
+    fn has_others(&self, endpoint: &Endpoint) -> bool {
+        let set = self.cluster.endpoints();
+        let stands_in = |other: &Arc<Endpoint>| other.address != endpoint.address && !other.load.is_ejected();
+        set.usable().iter().chain(set.ready()).any(stands_in)
     }
 
     async fn connect(
@@ -213,11 +256,11 @@ impl Way<'_> {
             tracing::debug!(%error, cluster = %self.cluster.name, "no connection to an endpoint");
             match error {
                 ConnectError::Refused { .. } => {
-                    self.blame(endpoint);
+                    self.blame(endpoint, false);
                     Refusal::ConnectRefused
                 }
                 ConnectError::TimedOut { .. } => {
-                    self.blame(endpoint);
+                    self.blame(endpoint, false);
                     Refusal::ConnectTimeout
                 }
                 ConnectError::Local { .. } => Refusal::ConnectExhausted,
@@ -226,12 +269,12 @@ impl Way<'_> {
         })
     }
 
-    /// Counts a failure of an endpoint. After some in a row it gets no requests for a while, if there is another.
-    fn blame(&self, endpoint: &Endpoint) {
-        let set = self.cluster.endpoints();
-        let stands_in = |other: &Arc<Endpoint>| other.address != endpoint.address && !other.load.is_ejected();
-        let has_others = set.usable().iter().chain(set.ready()).any(stands_in);
-        if let Some(period) = endpoint.load.failed(Load::now(), has_others) {
+    /// Counts a failure of an endpoint. After some in a row, or one by which it is silent, it gets no requests for a while, if there is another.
+    fn blame(&self, endpoint: &Endpoint, is_silent: bool) {
+        let (now, has_others) = (Load::now(), self.has_others(endpoint));
+        let load = &endpoint.load;
+        let ejected = if is_silent { load.fell_silent(now, has_others) } else { load.failed(now, has_others) };
+        if let Some(period) = ejected {
             self.worker.metrics.ejections.increment(1);
             let (address, cluster) = (endpoint.address, &self.cluster.name);
             tracing::warn!(%address, %cluster, ?period, "an endpoint failed too often and gets no requests for a while");
@@ -248,11 +291,15 @@ struct Copy {
 
 impl Copy {
     fn of(request: &Request<RequestBody>) -> Option<Self> {
-        (request.method().is_idempotent() && request.body().is_empty()).then(|| Self {
+        Self::is_possible(request).then(|| Self {
             method: request.method().clone(),
             uri: request.uri().clone(),
             headers: request.headers().clone(),
         })
+    }
+
+    fn is_possible(request: &Request<RequestBody>) -> bool {
+        request.method().is_idempotent() && request.body().is_empty()
     }
 
     fn request(&self) -> Request<RequestBody> {
@@ -284,6 +331,10 @@ impl Attempts {
         failure: &mut Failure,
         copy: Option<&Copy>,
     ) -> Result<(Request<RequestBody>, Option<RetryGuard>), Refusal> {
+        if let (Some(place), Some(copy)) = (failure.place.take(), copy) {
+            self.repeats += 1;
+            return Ok((copy.request(), Some(place)));
+        }
         match failure.refusal.retry() {
             Retry::Never => Err(failure.refusal.clone()),
             Retry::IfRepeatable => {

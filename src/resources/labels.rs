@@ -46,6 +46,9 @@ pub const ACME_SOLVER: &str = "acme.cert-manager.io/http01-solver";
 /// change, so that whoever does the call of a dead process anew sees that it was done.
 pub const LAST_CALL: &str = "doorstep.dev/last-call";
 
+/// Annotation of an EnvironmentClass: since when the management API is taking it away. For a minute from then on, no environment of it is made.
+pub const GOING: &str = "doorstep.dev/going";
+
 /// The field manager of a gateway's marks of use.
 pub const GATEWAY_FIELD_MANAGER: &str = "doorstep-gateway";
 /// The field manager of what is told in the status of Ingresses.

@@ -13,12 +13,17 @@ const MOST_EJECTIONS: u32 = 10;
 /// So long one request alone tries an endpoint whose ejection is over. Longer than a connection may take.
 const TRIAL: Duration = Duration::from_secs(5);
 
+/// So many requests under way at an endpoint, none of which it answers, are more than slow pages.
+const SILENT_TOGETHER: u32 = 3;
+
 /// What the gateway saw of an endpoint. All threads share it, so there are atomics and no lock; a request touches nothing
-/// but `active` while the endpoint does well.
+/// but `active` and `answers` while the endpoint does well.
 #[derive(Debug, Default)]
 pub struct Load {
     /// Requests under way.
     active: AtomicU32,
+    /// Goes up with every answer. Of two at once one may be lost: whether it has changed is all that is asked.
+    answers: AtomicU32,
     /// Failures since the last answer.
     failures: AtomicU32,
     /// How often it was ejected lately.
@@ -62,8 +67,20 @@ impl Load {
         until != 0 && until <= now && self.ejected_until.compare_exchange(until, trial, Relaxed, Relaxed).is_ok()
     }
 
+    /// A mark that is another one after the next answer.
+    pub fn answers(&self) -> u32 {
+        self.answers.load(Relaxed)
+    }
+
+    /// Whether it has answered nobody since `answers` was read, and there is more reason than that to think that it will not: several wait for it, or
+    /// it failed before and has not answered since.
+    pub fn is_silent_since(&self, answers: u32) -> bool {
+        self.answers() == answers && (self.active() >= SILENT_TOGETHER || self.is_ejected())
+    }
+
     /// It has answered.
     pub fn succeeded(&self) {
+        self.answers.store(self.answers().wrapping_add(1), Relaxed);
         if self.failures.load(Relaxed) != 0 {
             self.failures.store(0, Relaxed);
             self.ejected_until.store(0, Relaxed);
@@ -88,6 +105,12 @@ impl Load {
         // The one request that tries it afterwards decides.
         self.failures.store(FAILURES - 1, Relaxed);
         Some(period)
+    }
+
+    /// It is silent: that counts for as many failures as are needed. Else as [`failed`](Self::failed).
+    pub fn fell_silent(&self, now: u64, has_others: bool) -> Option<Duration> {
+        self.failures.fetch_max(FAILURES - 1, Relaxed);
+        self.failed(now, has_others)
     }
 
     /// The cluster says that it is well again: what was seen before is forgotten.
@@ -188,6 +211,21 @@ mod tests {
         load.succeeded();
         assert!(load.is_open(1));
         assert_eq!(fail(&load, 4, over), None, "it has five again");
+    }
+
+    #[test]
+    fn one_is_silent_that_answers_none_of_several_and_an_answer_to_anybody_tells_otherwise() {
+        let load = Arc::new(Load::default());
+        let before = load.answers();
+        let mut under_way = vec![load.enter(), load.enter()];
+        assert!(!load.is_silent_since(before), "two may wait for the same slow page");
+        under_way.push(load.enter());
+        assert!(load.is_silent_since(before));
+        load.succeeded();
+        assert!(!load.is_silent_since(before) && load.is_silent_since(load.answers()));
+        assert_eq!(load.fell_silent(1, true), Some(EJECTION), "at once");
+        under_way.truncate(1);
+        assert!(load.is_silent_since(load.answers()), "the one that tries it need not wait for company");
     }
 
     #[test]

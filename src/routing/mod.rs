@@ -43,6 +43,6 @@ pub use matcher::{Matcher, Mismatch, PathMatch, ValueMatch, anywhere, whole};
 pub use problem::{Problem, ProblemReason};
 pub use queue::{Ticket, WaitQueue};
 pub use request::{RequestView, Scheme};
-pub use rule::{BackendRef, Rule, RuleName, SourceKey, SourceKind, Timeouts};
+pub use rule::{BackendRef, MOST_WAIT, Rule, RuleName, SourceKey, SourceKind, Timeouts};
 pub use table::{EnvironmentNote, ExpiredNote, Match, PersonalHosts, Snapshot, Table};
 pub use uses::{Seen, UsedEnvironment, Uses};

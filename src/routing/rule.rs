@@ -90,6 +90,9 @@ pub struct BackendRef {
     pub unresolved: Option<Box<str>>,
 }
 
+/// The longest time that a request may be told to wait for an endpoint.
+pub const MOST_WAIT: Duration = Duration::from_secs(60);
+
 /// Deadlines of a rule. `None` means the gateway's own default.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Timeouts {

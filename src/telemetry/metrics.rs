@@ -143,11 +143,15 @@ const LEADER: &str = "doorstep_leader";
 const USE_MARKS_FAILED: &str = "doorstep_use_mark_failures_total";
 const WRITES_FENCED: &str = "doorstep_writes_fenced_total";
 const MISSING_RIGHTS: &str = "doorstep_missing_rights";
+const HOSTS_UNCONFIRMED: &str = "doorstep_gateway_hosts_unconfirmed";
+const GATEWAYS_SILENT: &str = "doorstep_gateways_silent";
 const CREDENTIAL_RENEWALS: &str = "doorstep_credential_renewals_total";
 
 fn describe_cluster() {
     describe_gauge!(MISSING_RIGHTS, Unit::Count, "Whether a right in the cluster is missing: 1, or 0");
     describe_gauge!(LEADER, Unit::Count, "Whether this manager leads: 1, or 0");
+    describe_gauge!(HOSTS_UNCONFIRMED, Unit::Count, "Hosts that wait until every gateway leads to their endpoints");
+    describe_gauge!(GATEWAYS_SILENT, Unit::Count, "Gateways that do not answer where they lead while a host waits");
     describe_counter!(USE_MARKS_FAILED, Unit::Count, "Writes of the use of environments that failed");
     describe_counter!(WRITES_FENCED, Unit::Count, "Writes that were not sent, as another manager may lead by now");
     describe_counter!(
@@ -160,6 +164,12 @@ fn describe_cluster() {
 /// This manager leads now, or does not.
 pub fn leads(leads: bool) {
     gauge!(LEADER).set(if leads { 1.0 } else { 0.0 });
+}
+
+/// So many hosts wait until every gateway leads to their endpoints, and so many gateways do not answer.
+pub fn gateways_asked(hosts: usize, silent: usize) {
+    gauge!(HOSTS_UNCONFIRMED).set(hosts as f64);
+    gauge!(GATEWAYS_SILENT).set(silent as f64);
 }
 
 /// The use of environments could not be noted.
@@ -186,10 +196,16 @@ pub fn credentials_renewed(done: bool) {
 // ---- Who calls the management API ----
 
 const CALLERS_REFUSED: &str = "doorstep_api_callers_refused_total";
+const IDENTITY_FILE_MISTAKES: &str = "doorstep_identity_file_mistakes";
 const ISSUER_KEY_FETCHES: &str = "doorstep_issuer_key_fetches_total";
 
 fn describe_identity() {
     describe_counter!(CALLERS_REFUSED, Unit::Count, "Calls of the management API that were refused, by reason");
+    describe_gauge!(
+        IDENTITY_FILE_MISTAKES,
+        Unit::Count,
+        "Mistakes in the identity file as it is now; with any, what was read before stays"
+    );
     describe_counter!(ISSUER_KEY_FETCHES, Unit::Count, "How often issuers' keys were fetched, by outcome");
 }
 
@@ -204,6 +220,12 @@ pub enum CallerRefused {
     Undecided,
     /// There were too many.
     TooMany,
+    /// Its head cannot be read, or is too large.
+    Unreadable,
+    /// Its head did not come in time.
+    TooSlow,
+    /// There was no place for its connection.
+    Crowded,
 }
 
 /// A call of the management API did not reach its handler.
@@ -213,8 +235,16 @@ pub fn caller_refused(reason: CallerRefused) {
         CallerRefused::Forbidden => "forbidden",
         CallerRefused::Undecided => "undecided",
         CallerRefused::TooMany => "too-many",
+        CallerRefused::Unreadable => "unreadable",
+        CallerRefused::TooSlow => "too-slow",
+        CallerRefused::Crowded => "crowded",
     };
     counter!(CALLERS_REFUSED, "reason" => reason).increment(1);
+}
+
+/// The identity file was read, with that many mistakes; with any, what was read before stays.
+pub fn identity_file_mistakes(mistakes: usize) {
+    gauge!(IDENTITY_FILE_MISTAKES).set(mistakes as f64);
 }
 
 /// An issuer's keys were fetched.

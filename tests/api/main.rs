@@ -14,6 +14,7 @@
 mod commands;
 mod described;
 mod gateways;
+mod hostile;
 mod page;
 #[path = "../support/mod.rs"]
 mod support;

@@ -15,6 +15,7 @@
 mod board;
 mod helm;
 mod image;
+mod manager;
 mod pods;
 mod rendered;
 mod values;

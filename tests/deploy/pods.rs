@@ -16,7 +16,7 @@ fn every_pod_is_restricted_probed_and_bounded() {
             assert_ne!(pod["securityContext"]["runAsUser"], 0, "{said}");
             assert_eq!(pod["securityContext"]["seccompProfile"]["type"], "RuntimeDefault", "{said}");
             for volume in pod["volumes"].as_array().unwrap() {
-                let kinds = ["emptyDir", "secret", "configMap"];
+                let kinds = ["emptyDir", "secret", "configMap", "persistentVolumeClaim"];
                 assert!(kinds.iter().any(|kind| volume.get(kind).is_some()), "{said}: {volume}");
             }
             for container in pod["containers"].as_array().unwrap() {
@@ -93,7 +93,7 @@ fn the_managers_files_come_as_they_are_written_in_the_values() {
 
 #[test]
 fn a_rolling_update_has_a_new_pod_ready_before_an_old_one_goes() {
-    let objects = template(&[]);
+    let objects = template(&["manager.replicas=2", "manager.store.existingSecret=store"]);
     for role in ["Deployment/doorstep-gateway", "Deployment/doorstep-manager"] {
         let strategy = &find(&objects, role)["spec"]["strategy"];
         assert_eq!(strategy["rollingUpdate"], json!({"maxSurge": 1, "maxUnavailable": 0}), "{role}");

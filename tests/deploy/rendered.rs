@@ -21,6 +21,7 @@ fn the_defaults_make_both_roles_with_what_guards_them() {
         "ServiceAccount/doorstep-manager",
         "Secret/doorstep-api-token",
         "Lease/doorstep-manager",
+        "PersistentVolumeClaim/doorstep-manager",
         "IngressClass/doorstep",
         "CustomResourceDefinition/environments.doorstep.dev",
         "CustomResourceDefinition/environmentclasses.doorstep.dev",
@@ -70,17 +71,63 @@ fn a_scaled_gateway_leaves_its_replicas_to_the_autoscaler() {
 }
 
 #[test]
-fn the_admin_pages_are_closed_until_a_monitor_is_named() {
-    let opened = |sets: &[&str]| {
+fn the_admin_pages_are_for_the_manager_and_for_the_monitors_that_are_named() {
+    let peers = |sets: &[&str]| {
         let objects = template(sets);
         let policy = find(&objects, "NetworkPolicy/doorstep-gateway").clone();
-        policy["spec"]["ingress"].to_string().contains("\"admin\"")
+        let rules = policy["spec"]["ingress"].as_array().unwrap().clone();
+        let admin = rules.iter().find(|rule| rule["ports"][0]["port"] == "admin");
+        admin.map(|rule| rule["from"].as_array().unwrap().clone()).unwrap_or_default()
     };
-    assert!(!opened(&[]));
-    assert!(opened(&["networkPolicy.monitoringFrom[0].namespaceSelector.matchLabels.team=monitoring"]));
+    let of = "/podSelector/matchLabels/app.kubernetes.io~1component";
+    let alone = peers(&[]);
+    assert_eq!((alone.len(), alone[0].pointer(of)), (1, Some(&Value::from("manager"))), "{alone:?}");
+    let monitor = "networkPolicy.monitoringFrom[0].namespaceSelector.matchLabels.team=monitoring";
+    assert_eq!(peers(&[monitor]).len(), 2);
+    assert_eq!(peers(&[monitor, "manager.enabled=false"]).len(), 1);
+    assert_eq!(peers(&["manager.enabled=false"]).len(), 0, "nobody");
     let objects = template(&[]);
     let service = find(&objects, "Service/doorstep-gateway");
     assert!(!service["spec"]["ports"].to_string().contains("admin"), "the load balancer does not open them");
+}
+
+#[test]
+fn the_manager_asks_each_gateway_and_may_do_so() {
+    for sets in
+        [&[][..], &["gateway.kind=DaemonSet", "gateway.ports.admin=9191"], &["namespaced=true", "namespace=team"]]
+    {
+        let objects = template(sets);
+        let port = if sets.len() == 2 && sets[1].contains("9191") { 9191 } else { 9090 };
+        let manager =
+            find(&objects, "Deployment/doorstep-manager").pointer("/spec/template/spec/containers/0").unwrap();
+        let wanted = format!("--gateway=doorstep/doorstep-gateway-admin:{port}");
+        assert!(manager["args"].as_array().unwrap().contains(&Value::from(wanted.as_str())), "{wanted} in {manager}");
+        let admin = find(&objects, "Service/doorstep-gateway-admin");
+        assert_eq!(admin["spec"]["selector"]["app.kubernetes.io/component"], "gateway", "{sets:?}");
+        let egress = &find(&objects, "NetworkPolicy/doorstep-manager")["spec"]["egress"][0];
+        let of = "/to/0/podSelector/matchLabels/app.kubernetes.io~1component";
+        assert_eq!((egress.pointer(of), &egress["ports"][0]["port"]), (Some(&Value::from("gateway")), &port.into()));
+        let own = objects.iter().filter(|object| name(object) == "Role/doorstep-manager-gateways");
+        let own: Vec<&Value> = own.map(|role| &role["metadata"]["namespace"]).collect();
+        let wanted = if sets.contains(&"namespaced=true") { vec!["doorstep"] } else { vec![] };
+        assert_eq!(own, wanted, "{sets:?}");
+    }
+    let one = template(&["namespaced=true", "namespace=team"]);
+    let told = "--publish-service=doorstep/doorstep-gateway";
+    assert!(
+        find(&one, "Deployment/doorstep-manager").to_string().contains(told),
+        "its address is told in one namespace too"
+    );
+    let alone = template(&["gateway.enabled=false"]);
+    assert!(!find(&alone, "Deployment/doorstep-manager").to_string().contains("--gateway="), "there is none to ask");
+}
+
+#[test]
+fn tokens_of_the_cluster_are_reviewed_only_where_they_are_taken() {
+    let reviews = |sets: &[&str]| template(sets).iter().any(|object| object.to_string().contains("tokenreviews"));
+    assert!(!reviews(&[]));
+    assert!(!reviews(&["manager.identity.tokens.maxLifetime=30d"]));
+    assert!(reviews(&["manager.identity.kubernetes.audiences={doorstep}"]));
 }
 
 #[test]

@@ -1,14 +1,20 @@
 //! The chart's values: each is in the schema with a sentence and in the documentation, and a wrong one is refused.
 
-use super::helm::{chart, helm, root, template_text};
+use super::helm::{SETS, chart, helm, root, template_text};
 use serde_json::Value;
 use std::fmt::Write as _;
 
 #[test]
-fn helm_lint_has_nothing_to_say() {
-    let output = helm(&["lint", "--strict", &chart().display().to_string()]);
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && !said.contains("[WARNING]") && !said.contains("[ERROR]"), "{said}");
+fn helm_lint_has_nothing_to_say_of_any_set_of_values() {
+    let chart = chart().display().to_string();
+    for sets in SETS {
+        let values = sets.iter().flat_map(|set| ["--set", set]);
+        let lint = ["lint", "--strict", &chart, "--kube-version", "1.36.0"].into_iter().chain(values);
+        let output = helm(&lint.collect::<Vec<_>>());
+        let said = String::from_utf8_lossy(&output.stdout);
+        let clean = output.status.success() && !said.contains("[WARNING]") && !said.contains("[ERROR]");
+        assert!(clean, "{sets:?}: {said}");
+    }
 }
 
 #[test]
@@ -28,6 +34,13 @@ fn a_wrong_value_is_refused_and_named() {
         ("gateway.ports.admin=8080", "gateway.ports", "have to be three ports"),
         ("gateway.autoscaling.enabled=true,gateway.autoscaling.minReplicas=20", "autoscaling", "minReplicas is 20"),
         ("gateway.autoscaling.enabled=true,gateway.kind=DaemonSet", "autoscaling", "is not scaled"),
+        ("manager.replicas=2", "manager.replicas", "an audit, tokens and webhooks of its own; name a PostgreSQL"),
+        ("manager.tls.clientAuthorities.existingSecret=a", "clientAuthorities", "asked for by TLS alone"),
+        ("manager.tls.secretName=a,manager.service.annotations.doorstep\\.dev/host=b", "annotations", "plain HTTP"),
+        ("manager.dnsAuthority.enabled=true", "dnsAuthority", "the addresses of the gateway"),
+        ("manager.dnsAuthority.port=53", "at '/manager/dnsAuthority/port'", "minimum: got 53, want 1,024"),
+        ("manager.store.persistence.accessMode=ReadWriteMany", "accessMode", "value must be one of 'ReadWriteOnce'"),
+        ("routes.file.a=b,routes.existingConfigMap=c", "routes", "not both"),
     ] {
         let error = template_text(&["--set", set]).err().unwrap_or_else(|| panic!("{set}: accepted"));
         assert!(error.contains(place) && error.contains(said), "{set}: {error}");

@@ -18,6 +18,7 @@ mod issuer;
 
 mod kubernetes;
 mod login;
+mod reload;
 mod tls;
 mod tokens;
 

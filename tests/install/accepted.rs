@@ -84,9 +84,11 @@ fn helm_installs_upgrades_and_uninstalls() {
         cluster.kubectl_ok(&["get", "secret", "-n", "doorstep", "doorstep-api-token", "-o", "jsonpath={.data.token}"])
     };
     let classes = || there(&cluster, "environmentclasses", &[]);
+    let volumes = || there(&cluster, "persistentvolumeclaims", &[]);
 
     let notes = helm(&["install", "doorstep", &chart, "--set", "namespace=environments,classes={integration,staging}"]);
     assert!(notes.contains("integration, staging were left out"), "{notes}");
+    assert!(notes.contains("its store is a file on the volume doorstep-manager"), "{notes}");
     let first = token();
     assert!(first.len() > 32);
     helm(&["upgrade", "doorstep", &chart, "--reuse-values", "--set", "gateway.replicas=3"]);
@@ -95,10 +97,15 @@ fn helm_installs_upgrades_and_uninstalls() {
 
     helm(&["uninstall", "doorstep"]);
     assert_eq!(classes().len(), 2, "what people made outlives the release");
-    helm(&["install", "doorstep", &chart, "--set", "crds.keep=false", "--take-ownership"]);
+    assert_eq!(volumes(), ["PersistentVolumeClaim/doorstep-manager"], "and so does what they did");
+    let all = "crds.keep=false,manager.store.persistence.keep=false";
+    helm(&["install", "doorstep", &chart, "--set", all, "--take-ownership"]);
     helm(&["uninstall", "doorstep"]);
-    wait_for("that it goes too where that is asked for", || match there(&cluster, "crd", &[]) {
+    wait_for("that it goes too where that is asked for", || match [there(&cluster, "crd", &[]), volumes()].concat() {
         left if left.is_empty() => Ok(()),
         left => Err(format!("{left:?}")),
     });
+
+    let notes = helm(&["install", "doorstep", &chart, "--set", "manager.store.persistence.enabled=false"]);
+    assert!(notes.contains("WARNING: audit, tokens and webhooks go with its pod"), "{notes}");
 }

@@ -22,5 +22,6 @@ mod helm;
 mod accepted;
 mod balancer;
 mod cluster;
+mod every_gateway;
 mod on_the_node;
 mod upgraded;

@@ -47,7 +47,8 @@ pub fn rendered(sets: &[&str], folder: &Path) -> Vec<Value> {
         container.as_object_mut().unwrap().remove("volumeMounts");
         // What they name is in a volume.
         let variables = container["env"].as_array_mut().unwrap();
-        variables.retain(|one| one["name"] != "DOORSTEP_DATA" && one["name"] != "DOORSTEP_TOKEN_FILE");
+        let in_a_volume = ["DOORSTEP_DATA", "DOORSTEP_TOKEN_FILE", "DOORSTEP_STORE_FILE"];
+        variables.retain(|one| !in_a_volume.iter().any(|name| one["name"] == *name));
     }
     objects
 }

@@ -28,7 +28,8 @@ fn upgrading_a_running_chart_drops_no_request() {
     let cluster = cluster();
     let before = (all_kinds(&cluster), there(&cluster, &all_kinds(&cluster), &[]));
     let _node = node(&cluster, folder.path());
-    let values = ["gateway.shutdownDelaySeconds=3"];
+    // Two managers, as with a store that they share.
+    let values = ["gateway.shutdownDelaySeconds=3", "manager.replicas=2", "manager.store.existingSecret=store"];
     let chart = rendered(&values, folder.path());
     let accounts = chart.iter().filter(|object| object["kind"] == "ServiceAccount");
     apply(&cluster, &text(accounts));
@@ -39,7 +40,8 @@ fn upgrading_a_running_chart_drops_no_request() {
     rolled_out(&cluster);
 
     let balancer = Balancer::start(&cluster.kubeconfig, "doorstep", "doorstep-gateway");
-    environment(&cluster);
+    deploy(&cluster);
+    wait_for("the environment", || is_ready(&cluster));
     answers(&balancer);
 
     let mut load = Wrk::start(balancer.address, "fronthaimaz.int.localhost", 600);
@@ -88,7 +90,7 @@ fn is_the_nodes(object: &str) -> bool {
 }
 
 /// Waits until both roles run in their newest form.
-fn rolled_out(cluster: &ControlPlane) {
+pub fn rolled_out(cluster: &ControlPlane) {
     for role in ["deployment/doorstep-gateway", "deployment/doorstep-manager"] {
         let output = cluster.kubectl(&["rollout", "status", role, "--namespace", "doorstep", "--timeout=90s"], "");
         let pods = || cluster.kubectl_ok(&["get", "pods", "--namespace", "doorstep", "-o", "wide"]);
@@ -96,8 +98,8 @@ fn rolled_out(cluster: &ControlPlane) {
     }
 }
 
-/// An environment of haimaz, that is ready.
-fn environment(cluster: &ControlPlane) {
+/// Makes the environment of haimaz.
+pub fn deploy(cluster: &ControlPlane) {
     let class = helm::root().join("config/classes/integration.yaml");
     cluster.kubectl_ok(&["apply", "--server-side", "-f", class.to_str().unwrap()]);
     apply(
@@ -106,14 +108,15 @@ fn environment(cluster: &ControlPlane) {
             "metadata": {"name": "haimaz-integration", "namespace": "environments"},
             "spec": {"user": "haimaz", "class": "integration", "parameters": {"TAG_FRONT": "1", "TAG_ASSETS": "1", "VERSION": "1"}}}"#,
     );
-    wait_for("the environment", || {
-        let text =
-            cluster.kubectl_ok(&["get", "environment", "haimaz-integration", "-n", "environments", "-o", "json"]);
-        let found: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-        let conditions = found["status"]["conditions"].as_array().cloned().unwrap_or_default();
-        let ready = conditions.iter().any(|one| one["type"] == "Ready" && one["status"] == "True");
-        if ready { Ok(()) } else { Err(found["status"].to_string()) }
-    });
+}
+
+/// Whether it is ready, or what is told of it.
+pub fn is_ready(cluster: &ControlPlane) -> Result<(), String> {
+    let text = cluster.kubectl_ok(&["get", "environment", "haimaz-integration", "-n", "environments", "-o", "json"]);
+    let found: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+    let conditions = found["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    let ready = conditions.iter().any(|one| one["type"] == "Ready" && one["status"] == "True");
+    if ready { Ok(()) } else { Err(found["status"].to_string()) }
 }
 
 /// Waits until every gateway leads to the environment: one whose watch was just broken off hears of it a second later.

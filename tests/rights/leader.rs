@@ -42,7 +42,7 @@ pub fn never_do_two_managers_act() {
     assert_eq!(setting.get("lease/doorstep-manager", "{.spec.holderIdentity}"), "", "the lease was not given back");
 }
 
-fn leads(manager: &Running) {
+pub fn leads(manager: &Running) {
     wait_for("leadership", || match manager.readyz() {
         told if told.contains("leader: this manager") && manager.page("/metrics").contains("doorstep_leader 1") => {
             Ok(())

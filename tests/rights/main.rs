@@ -55,8 +55,38 @@ fn one_namespace_needs_no_right_in_another_one() {
             assert!(rule["resources"][0].as_str().unwrap().contains("class"), "a right in all namespaces: {rule}");
         }
         let gateway = ["--namespace", "team"];
-        does_everything(&setting, &gateway, &["--namespace", "team", "--namespaced"]);
+        let manager = ["--namespace", "team", "--namespaced"];
+        does_everything(&setting, &gateway, &manager);
+        the_gateways_rule_is_named(&setting, &manager);
     });
+}
+
+/// The gateways' Service is not in the one namespace that is looked at; its pods are known by a rule of its own.
+fn the_gateways_rule_is_named(setting: &Setting, for_manager: &[&str]) {
+    let roles = setting.roles();
+    let is_gateways = |role: &&Value| role["metadata"]["name"].as_str().is_some_and(|name| name.ends_with("-gateways"));
+    let role = roles.iter().find(is_gateways).expect("a Role for the gateways' slices");
+    let manager =
+        || setting.manager(&[for_manager, &["--gateway", "default/rights-doorstep-gateway-admin:9090"]].concat());
+    let sentences = [
+        "may not list endpointslices.discovery.k8s.io in the namespace default; it is not known which gateways there are",
+        "may not get services in the namespace default; Ingresses do not tell the gateway's address",
+    ];
+    assert_eq!(role["rules"].as_array().unwrap().len(), sentences.len(), "{role}");
+    for (at, sentence) in sentences.into_iter().enumerate() {
+        setting.without(role, at, || {
+            let manager = manager();
+            harness::wait_for(sentence, || match manager.readyz() {
+                told if told.contains(sentence) => Ok(()),
+                told => Err(told),
+            });
+            manager.stop();
+        });
+    }
+    let manager = manager();
+    leader::leads(&manager);
+    assert!(!manager.readyz().contains("missing right"), "{}", manager.readyz());
+    manager.stop();
 }
 
 /// A deployment and all that people do with it, without any refusal.
@@ -101,7 +131,7 @@ fn does_everything(setting: &Setting, for_gateway: &[&str], for_manager: &[&str]
 #[test]
 fn each_rule_that_is_taken_away_is_named() {
     in_a_namespace("each_rule_that_is_taken_away_is_named", || {
-        let setting = Setting::start("default", &[]);
+        let setting = Setting::start("default", &["--set", "manager.identity.kubernetes.audiences={doorstep}"]);
         setting.unfinished_environment();
         let mut taken = 0;
         for role in setting.roles() {
@@ -113,7 +143,9 @@ fn each_rule_that_is_taken_away_is_named() {
                 taken += 1;
             }
         }
-        assert_eq!(taken, RIGHTS.len(), "each right is one rule");
+        // Who looks at all namespaces sees those of the gateways by that.
+        let always = RIGHTS.iter().filter(|right| right.place != Place::Gateways);
+        assert_eq!(taken, always.count(), "each right is one rule");
     });
 }
 
@@ -132,7 +164,10 @@ fn right_of(role: &Value, rule: &Value) -> &'static Right {
 
 /// A fresh process of the role says what it lacks: on its page, in its log and its metrics, and on the objects concerned.
 fn is_named(setting: &Setting, right: &Right) {
-    let role = if right.role.as_str() == "gateway" { setting.gateway(&[]) } else { setting.manager(&[]) };
+    let role = match right.role.as_str() {
+        "gateway" => setting.gateway(&[]),
+        _ => setting.manager(&["--identity", &setting.identity()]),
+    };
     for verb in right.verbs.iter().map(|verb| verb.as_str()) {
         let group = if right.group.is_empty() { String::new() } else { format!(".{}", right.group) };
         let sentence = format!("the ServiceAccount may not {verb} {}{group}", right.resource);

@@ -72,6 +72,15 @@ impl Setting {
         self.folder.path().join(name)
     }
 
+    /// A file by which tokens of the cluster are taken.
+    pub fn identity(&self) -> String {
+        let path = self.path("identity.yaml");
+        let grant = json!({"role": "viewer", "when": [{"claim": "username", "equals": "nobody"}]});
+        std::fs::write(&path, json!({"kubernetes": {"audiences": ["doorstep"], "grants": [grant]}}).to_string())
+            .unwrap();
+        path.display().to_string()
+    }
+
     pub fn gateway(&self, more: &[&str]) -> Running {
         let own = ["--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--access-log", "off"];
         self.role("gateway", &[&own, more].concat())

@@ -43,6 +43,9 @@ spec:
         {{- if .Values.namespaced }}
         - --namespace={{ include "doorstep.environments.namespace" . }}
         {{- end }}
+        {{- with include "doorstep.routes.argument" . | trim }}
+        {{- . | nindent 8 }}
+        {{- end }}
         {{- with include "doorstep.certificateArguments" . | trim }}
         {{- . | nindent 8 }}
         {{- end }}
@@ -109,8 +112,14 @@ spec:
       volumeMounts:
         - name: data
           mountPath: /var/lib/doorstep
+        {{- with include "doorstep.routes.mount" . | trim }}
+        {{- . | nindent 8 }}
+        {{- end }}
   volumes:
     - name: data
       emptyDir:
         sizeLimit: {{ .Values.gateway.dataSizeLimit }}
+    {{- with include "doorstep.routes.volume" . | trim }}
+    {{- . | nindent 4 }}
+    {{- end }}
 {{- end }}

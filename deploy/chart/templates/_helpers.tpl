@@ -41,6 +41,65 @@
 {{- default (printf "%s-api-token" (include "doorstep.fullname" .)) .Values.manager.token.existingSecret -}}
 {{- end }}
 
+{{/* The names under which the API may be called, one a line. */}}
+{{- define "doorstep.manager.names" -}}
+{{- $service := printf "%s.%s" (include "doorstep.manager.fullname" .) .Release.Namespace -}}
+{{- concat (list (include "doorstep.manager.fullname" .) $service (printf "%s.svc" $service) (printf "%s.svc.%s" $service .Values.clusterDomain)) .Values.manager.hosts | join "\n" -}}
+{{- end }}
+
+{{/* The Secret by which the API is served by TLS; empty: it is served in the clear. */}}
+{{- define "doorstep.manager.tlsSecretName" -}}
+{{- with .Values.manager.tls -}}
+{{- if .secretName -}}
+{{- .secretName -}}
+{{- else if .issuer.name -}}
+{{- include "doorstep.manager.fullname" $ }}-tls
+{{- end -}}
+{{- end -}}
+{{- end }}
+
+{{/* Whether the store is a file on a volume, which one pod at a time may have; empty: not. */}}
+{{- define "doorstep.manager.onVolume" -}}
+{{- if and .Values.manager.store.persistence.enabled (not .Values.manager.store.existingSecret) -}}yes{{- end -}}
+{{- end }}
+
+{{- define "doorstep.manager.claimName" -}}
+{{- default (include "doorstep.manager.fullname" .) .Values.manager.store.persistence.existingClaim -}}
+{{- end }}
+
+{{/* The ConfigMap of the file of routes; empty: there is none. */}}
+{{- define "doorstep.routes.configMapName" -}}
+{{- if .Values.routes.file -}}
+{{- include "doorstep.fullname" . }}-routes
+{{- else -}}
+{{- .Values.routes.existingConfigMap -}}
+{{- end -}}
+{{- end }}
+
+{{/* Which routes there are beside the cluster's; the gateways serve them and the managers explain them. */}}
+{{- define "doorstep.routes.argument" -}}
+{{- if include "doorstep.routes.configMapName" . }}
+- --routes=/etc/doorstep/routes/{{ .Values.routes.key }}
+{{- end }}
+{{- end }}
+
+{{- define "doorstep.routes.mount" -}}
+{{- if include "doorstep.routes.configMapName" . }}
+# Not by subPath: a changed file is to be seen.
+- name: routes
+  mountPath: /etc/doorstep/routes
+  readOnly: true
+{{- end }}
+{{- end }}
+
+{{- define "doorstep.routes.volume" -}}
+{{- with include "doorstep.routes.configMapName" . }}
+- name: routes
+  configMap:
+    name: {{ . }}
+{{- end }}
+{{- end }}
+
 {{- define "doorstep.selectorLabels" -}}
 app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride }}
 app.kubernetes.io/instance: {{ .Release.Name }}

@@ -95,6 +95,61 @@ async fn a_class_is_made_refused_with_its_mistakes_and_taken_away() {
     assert_eq!(setting.call("DELETE", "/api/v1/classes/second", None).await.0, StatusCode::NOT_FOUND);
 }
 
+#[tokio::test]
+async fn no_environment_is_left_without_its_class_however_the_two_calls_meet() {
+    const CLASS: &str = "/api/v1/classes/second";
+    const USED: &str = "/api/v1/environments/a/second";
+    let setting = setting().await;
+    let mut second = spec();
+    second["host"] = json!("front{user}.second.{domain}");
+    let (mut kept, mut taken) = (0, 0);
+    for round in 0..40 {
+        setting.call("PUT", CLASS, Some(&second)).await;
+        let wish = json!({"parameters": {"TAG_FRONT": "1"}});
+        let make = setting.call("PUT", USED, Some(&wish));
+        let late = async {
+            // Another meeting point each time: as many looks at the clock of the runtime as the round says.
+            for _ in 0..round {
+                tokio::task::yield_now().await;
+            }
+            setting.call("DELETE", CLASS, None).await
+        };
+        let ((made, said), (gone, _)) = tokio::join!(make, late);
+        let is_used = setting.environments().get_opt("a-second").await.unwrap().is_some();
+        let class = Api::<EnvironmentClass>::all(setting.cluster.client()).get_opt("second").await.unwrap();
+        assert_eq!(is_used, made == StatusCode::CREATED, "round {round}: {made} {said}");
+        assert!(!is_used || class.is_some(), "round {round}: {made}, {gone}: it is used and gone");
+        assert_eq!(class.is_none(), gone == StatusCode::NO_CONTENT, "round {round}: {gone}");
+        if is_used {
+            kept += 1;
+            let annotations = class.unwrap().metadata.annotations.unwrap_or_default();
+            assert!(!annotations.contains_key(crate::resources::labels::GOING), "round {round}: the mark is gone");
+            setting.environments().delete("a-second", &DeleteParams::default()).await.unwrap();
+        } else {
+            taken += 1;
+        }
+        setting.call("DELETE", CLASS, None).await;
+    }
+    println!("{kept} environments were kept, {taken} classes were taken away");
+}
+
+#[tokio::test]
+async fn an_environment_that_was_made_of_a_class_on_its_way_out_is_taken_back() {
+    let setting = setting().await;
+    let classes: Api<EnvironmentClass> = Api::all(setting.cluster.client());
+    let mark = |time: String| {
+        let patch = json!({"metadata": {"annotations": {(crate::resources::labels::GOING): time}}});
+        let classes = classes.clone();
+        async move { classes.patch("integration", &PatchParams::default(), &Patch::Merge(patch)).await.unwrap() }
+    };
+    mark(jiff::Timestamp::now().to_string()).await;
+    let (status, problem) = setting.put(json!({"TAG_FRONT": "1"})).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("unusable-class")), "{problem}");
+    assert!(setting.environments().get_opt("haimaz-integration").await.unwrap().is_none());
+    mark("2020-01-01T00:00:00Z".to_owned()).await;
+    assert_eq!(setting.put(json!({"TAG_FRONT": "1"})).await.0, StatusCode::CREATED, "of a manager that died long ago");
+}
+
 /// The events of a stream as they come, each within a deadline.
 struct Stream(Body, String);
 

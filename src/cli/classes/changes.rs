@@ -8,6 +8,7 @@ use crate::cli::output::{self, Format};
 use crate::cli::table::{Cell, Table, Tone};
 use crate::config::{self, ConfigErrors};
 use crate::model::ClassName;
+use serde::Serialize;
 use std::path::Path;
 
 /// Applies every class of a file, one after the other; all of them were read and checked before the first is sent.
@@ -16,12 +17,28 @@ pub(super) async fn apply(globals: &Globals, file: &Path, dry_run: bool, format:
     let text = config::read_file(file).map_err(wrong)?;
     let classes = config::read_classes(&text, &file.display().to_string()).map_err(wrong)?;
     let client = Client::new(globals)?;
+    let (mut changed, mut outcome) = (Changed::default(), Ok(()));
     for class in classes {
         let name = class.metadata.name.unwrap_or_default();
-        let change: ClassChange = client.put(&format!("/classes/{name}?dryRun={dry_run}"), &class.spec).await?;
-        output::result(format, &change, |change, _| tell(change))?;
+        match client.put::<ClassChange>(&format!("/classes/{name}?dryRun={dry_run}"), &class.spec).await {
+            Ok(change) => changed.items.push(change),
+            Err(failure) => {
+                outcome = Err(failure);
+                break;
+            }
+        }
     }
-    Ok(())
+    // What was done before one failed is told all the same.
+    if outcome.is_ok() || !changed.items.is_empty() {
+        output::result(format, &changed, |changed, _| changed.items.iter().try_for_each(tell))?;
+    }
+    outcome
+}
+
+/// What became of each class of a file, as far as it went.
+#[derive(Default, Serialize)]
+struct Changed {
+    items: Vec<ClassChange>,
 }
 
 fn tell(change: &ClassChange) -> Result<(), Failure> {
@@ -58,8 +75,11 @@ fn row(touch: &ClassTouch) -> [Cell; 4] {
 }
 
 /// Takes a class away.
-pub(super) async fn delete(globals: &Globals, name: &ClassName) -> Result<(), Failure> {
+pub(super) async fn delete(globals: &Globals, name: &ClassName, format: Format) -> Result<(), Failure> {
     Client::new(globals)?.delete(&format!("/classes/{name}")).await?;
-    output::remark(&format!("The class {name} is gone."));
-    Ok(())
+    let gone = serde_json::json!({"name": name.as_str(), "state": "deleted"});
+    output::result(format, &gone, |_, _| {
+        output::remark(&format!("The class {name} is gone."));
+        Ok(())
+    })
 }

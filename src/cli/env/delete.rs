@@ -4,7 +4,7 @@ use super::{Which, wait};
 use crate::cli::client::{Client, path_of};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::globals::Globals;
-use crate::cli::output;
+use crate::cli::output::{self, Format};
 use clap::Args;
 use std::time::Duration;
 
@@ -21,6 +21,9 @@ pub(in crate::cli) struct Arguments {
     /// Wait until it is gone
     #[arg(short, long)]
     wait: bool,
+    /// The form of the result
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
 }
 
 pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
@@ -34,11 +37,14 @@ pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), 
         }
     }
     client.delete(&path_of(&key)).await?;
-    if arguments.wait {
+    let (state, said) = if arguments.wait {
         wait::until_gone(&client, &key, LIMIT).await?;
-        output::remark(&format!("{key} is gone."));
+        ("deleted", "is gone")
     } else {
-        output::remark(&format!("{key} is being deleted."));
-    }
-    Ok(())
+        ("deleting", "is being deleted")
+    };
+    output::result(arguments.output, &serde_json::json!({"name": key.to_string(), "state": state}), |_, _| {
+        output::remark(&format!("{key} {said}."));
+        Ok(())
+    })
 }

@@ -28,13 +28,33 @@ fn template(text: &mut String, role: Role) -> fmt::Result {
         "{{{{- /* Generated from src/cluster/rights/list.rs; DOORSTEP_UPDATE=1 cargo test --test generated writes it anew. */}}}}"
     )?;
     writeln!(text, "{{{{- if .Values.{name}.enabled }}}}")?;
-    for place in [Place::Watched, Place::Environments, Place::Lease, Place::Cluster] {
+    for place in PLACES {
         let rights: Vec<&Right> = RIGHTS.iter().filter(|right| right.role == role && right.place == place).collect();
-        if !rights.is_empty() {
-            documents(text, name, place, &rights)?;
+        if rights.is_empty() {
+            continue;
+        }
+        let condition = condition(place);
+        if let Some(condition) = condition {
+            writeln!(text, "{{{{- if {condition} }}}}")?;
+        }
+        documents(text, name, place, &rights)?;
+        if condition.is_some() {
+            writeln!(text, "{{{{- end }}}}")?;
         }
     }
     writeln!(text, "{{{{- end }}}}")
+}
+
+const PLACES: [Place; 6] =
+    [Place::Watched, Place::Environments, Place::Lease, Place::Gateways, Place::Cluster, Place::Tokens];
+
+/// With which values the rights of `place` are needed; none: always. It says in the chart what `Scope` says at run time.
+fn condition(place: Place) -> Option<&'static str> {
+    match place {
+        Place::Watched | Place::Environments | Place::Lease | Place::Cluster => None,
+        Place::Gateways => Some("and .Values.namespaced .Values.gateway.enabled"),
+        Place::Tokens => Some("hasKey .Values.manager.identity \"kubernetes\""),
+    }
 }
 
 /// A role and its binding.
@@ -43,7 +63,9 @@ fn documents(text: &mut String, role: &str, place: Place, rights: &[&Right]) -> 
         Place::Watched => ("", "{{ include \"doorstep.environments.namespace\" . }}"),
         Place::Environments => ("-environments", "{{ include \"doorstep.environments.namespace\" . }}"),
         Place::Lease => ("-lease", "{{ .Release.Namespace }}"),
+        Place::Gateways => ("-gateways", "{{ .Release.Namespace }}"),
         Place::Cluster => ("-classes", ""),
+        Place::Tokens => ("-tokenreviews", ""),
     };
     // With a release in each of several namespaces, names of what has no namespace would meet.
     let global = "{{ .Release.Namespace }}-";
@@ -52,8 +74,8 @@ fn documents(text: &mut String, role: &str, place: Place, rights: &[&Right]) -> 
             format!("{{{{ if not .Values.namespaced }}}}{global}{{{{ end }}}}"),
             "{{ if .Values.namespaced }}Role{{ else }}ClusterRole{{ end }}",
         ),
-        Place::Environments | Place::Lease => (String::new(), "Role"),
-        Place::Cluster => (global.to_owned(), "ClusterRole"),
+        Place::Environments | Place::Lease | Place::Gateways => (String::new(), "Role"),
+        Place::Cluster | Place::Tokens => (global.to_owned(), "ClusterRole"),
     };
     let name = format!("{prefix}{{{{ include \"doorstep.{role}.fullname\" . }}}}{suffix}");
     let mut metadata = format!("metadata:\n  name: {name}\n");
@@ -61,8 +83,8 @@ fn documents(text: &mut String, role: &str, place: Place, rights: &[&Right]) -> 
         Place::Watched => {
             write!(metadata, "  {{{{- if .Values.namespaced }}}}\n  namespace: {namespace}\n  {{{{- end }}}}\n")?;
         }
-        Place::Environments | Place::Lease => writeln!(metadata, "  namespace: {namespace}")?,
-        Place::Cluster => {}
+        Place::Environments | Place::Lease | Place::Gateways => writeln!(metadata, "  namespace: {namespace}")?,
+        Place::Cluster | Place::Tokens => {}
     }
     write!(
         metadata,

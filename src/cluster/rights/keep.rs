@@ -57,8 +57,10 @@ pub async fn keep(
             Ok(missing) => {
                 tell(&held.borrow().missing, &missing);
                 for (right, verb) in verbs(role) {
-                    let is_missing = missing.iter().any(|it| it.right == right && it.verb == verb);
-                    metrics::right_is_missing(labels(right, verb), is_missing);
+                    // The same verb of the same resource may be needed in several places.
+                    let series = labels(right, verb);
+                    let is_missing = missing.iter().any(|it| labels(it.right, it.verb) == series);
+                    metrics::right_is_missing(series, is_missing);
                 }
                 held.send_if_modified(|held| {
                     let news = held.missing != missing;
@@ -99,10 +101,8 @@ fn labels(right: &Right, verb: Verb) -> [&'static str; 4] {
 /// Asks for each right of `role`.
 async fn look(client: &Client, role: Role, scope: &Scope) -> kube::Result<Vec<Missing>> {
     let ask = async |missing: Missing| Ok::<_, kube::Error>((!is_allowed(client, &missing).await?).then_some(missing));
-    let asked = verbs(role).map(|(right, verb)| Missing {
-        right,
-        verb,
-        namespace: scope.namespace(right.place).map(str::to_owned),
+    let asked = verbs(role).flat_map(|(right, verb)| {
+        scope.namespaces(right.place).into_iter().map(move |namespace| Missing { right, verb, namespace })
     });
     // Boxed, as the compiler cannot see otherwise that such a future may go to another thread.
     let questions: Vec<_> = asked.map(|missing| ask(missing).boxed()).collect();

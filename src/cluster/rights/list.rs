@@ -1,7 +1,7 @@
 //! The list: the least that works, and what does not work without it.
 
 use Need::{Blocks, Degrades, Optional};
-use Place::{Cluster, Environments, Lease, Watched};
+use Place::{Cluster, Environments, Gateways, Lease, Tokens, Watched};
 use Role::{Gateway, Manager};
 use Verb::{Create, Delete, Get, List, Patch, Update, Watch};
 
@@ -67,8 +67,12 @@ pub enum Place {
     Environments,
     /// In the namespace of the Lease.
     Lease,
+    /// In the namespaces of the gateways' Services, where these are not looked at anyway.
+    Gateways,
     /// Of objects that have no namespace.
     Cluster,
+    /// Of the whole cluster, where its tokens are taken.
+    Tokens,
 }
 
 /// How much it is needed.
@@ -321,5 +325,20 @@ pub const RIGHTS: &[Right] = &[
         "leases",
         &[Get, Create, Update],
         "no manager can be elected to bring environments up",
+    ),
+    right(
+        (Manager, Gateways, Blocks),
+        "discovery.k8s.io",
+        "endpointslices",
+        &[List, Watch],
+        "it is not known which gateways there are, and nothing becomes ready",
+    ),
+    right((Manager, Gateways, Degrades), "", "services", &[Get], "Ingresses do not tell the gateway's address"),
+    right(
+        (Manager, Tokens, Degrades),
+        "authentication.k8s.io",
+        "tokenreviews",
+        &[Create],
+        "nobody is known by a token of the cluster",
     ),
 ];

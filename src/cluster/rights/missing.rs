@@ -1,10 +1,11 @@
 //! A right that is not there, in a sentence.
 
 use super::list::{Place, RIGHTS, Right, Verb};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// Which namespaces the places of a running role are.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Scope {
     /// The one namespace that is looked at; `None` for all.
     pub watched: Option<String>,
@@ -12,16 +13,27 @@ pub struct Scope {
     pub environments: String,
     /// The namespace of the Lease.
     pub lease: String,
+    /// The namespaces of the gateways' Services.
+    pub gateways: BTreeSet<String>,
+    /// Whether tokens of the cluster are taken.
+    pub tokens: bool,
 }
 
 impl Scope {
-    /// The namespace in which a right of `place` is needed; `None` for all, and for objects that have none.
-    pub fn namespace(&self, place: Place) -> Option<&str> {
+    /// The namespaces in which a right of `place` is needed, each `None` for all and for objects that have none; empty where it
+    /// is not needed.
+    pub fn namespaces(&self, place: Place) -> Vec<Option<String>> {
         match place {
-            Place::Watched => self.watched.as_deref(),
-            Place::Environments => Some(&self.environments),
-            Place::Lease => Some(&self.lease),
-            Place::Cluster => None,
+            Place::Watched => vec![self.watched.clone()],
+            Place::Environments => vec![Some(self.environments.clone())],
+            Place::Lease => vec![Some(self.lease.clone())],
+            // Where all namespaces are looked at, or this very one, it is a right of that place.
+            Place::Gateways => match &self.watched {
+                Some(watched) => self.gateways.iter().filter(|it| *it != watched).cloned().map(Some).collect(),
+                None => Vec::new(),
+            },
+            Place::Cluster => vec![None],
+            Place::Tokens => self.tokens.then_some(None).into_iter().collect(),
         }
     }
 }
@@ -50,11 +62,11 @@ impl fmt::Display for Missing {
                 write!(f, " in the namespace {namespace}")?;
                 "Role"
             }
-            (None, Place::Watched | Place::Environments | Place::Lease) => {
+            (None, Place::Watched | Place::Environments | Place::Lease | Place::Gateways) => {
                 f.write_str(" in all namespaces")?;
                 "ClusterRole"
             }
-            (None, Place::Cluster) => "ClusterRole",
+            (None, Place::Cluster | Place::Tokens) => "ClusterRole",
         };
         write!(
             f,

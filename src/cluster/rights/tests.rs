@@ -52,3 +52,13 @@ fn a_refusal_of_the_api_server_becomes_the_same_sentence_and_others_do_not() {
     let quota = "pods \"a\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=5, limited: pods=5";
     assert_eq!(refused(quota), None);
 }
+
+#[test]
+fn a_right_is_asked_for_where_it_is_needed_and_once() {
+    let gateways = ["doorstep", "team"].map(str::to_owned).into();
+    let one = Scope { watched: Some("team".to_owned()), gateways, ..Scope::default() };
+    assert_eq!(one.namespaces(Place::Gateways), [Some("doorstep".to_owned())], "the other one is looked at anyway");
+    assert_eq!(Scope { watched: None, ..one.clone() }.namespaces(Place::Gateways), [], "as all are");
+    assert_eq!(one.namespaces(Place::Tokens), []);
+    assert_eq!(Scope { tokens: true, ..one }.namespaces(Place::Tokens), [None]);
+}

@@ -2,8 +2,9 @@
 
 use super::super::fields::{Fields, Mistakes};
 use crate::model::{parse_duration, shown};
-use crate::routing::{BackendSpec, PortName, Protocol, ServiceKey, Timeouts};
+use crate::routing::{BackendSpec, MOST_WAIT, PortName, Protocol, ServiceKey, Timeouts};
 use serde_json::Value;
+use std::time::Duration;
 
 /// Reads a backend: an address, or a port of a Service.
 pub(super) fn read(path: &str, value: &Value, mistakes: &mut Mistakes) -> Option<BackendSpec> {
@@ -88,11 +89,25 @@ fn weight(fields: &Fields<'_>, mistakes: &mut Mistakes) -> u32 {
 
 /// Reads deadlines.
 pub(super) fn timeouts(path: &str, value: &Value, mistakes: &mut Mistakes) -> Timeouts {
-    let fields = Fields::of(value, path, &["responseHead", "idle"], mistakes);
+    let fields = Fields::of(value, path, &["responseHead", "idle", "wait"], mistakes);
+    let wait = wait(&fields, mistakes);
     let mut duration = |name: &str| {
         let text = fields.text(name, mistakes)?;
         let wrong = format!("{} is not a duration, like 500ms, 30s or 5m", shown(text));
         mistakes.check(&fields.path(name), parse_duration(text).ok_or(wrong))
     };
-    Timeouts { response_head: duration("responseHead"), idle: duration("idle"), ..Timeouts::default() }
+    Timeouts { response_head: duration("responseHead"), idle: duration("idle"), wait }
+}
+
+/// How long a request without content may wait for an endpoint: unlike the others it may be nothing.
+fn wait(fields: &Fields<'_>, mistakes: &mut Mistakes) -> Option<Duration> {
+    let value = fields.value("wait")?;
+    let given = match value {
+        Value::Number(number) if number.as_u64() == Some(0) => Some(Duration::ZERO),
+        Value::String(text) if matches!(text.as_str(), "0" | "0s" | "0ms") => Some(Duration::ZERO),
+        Value::String(text) => parse_duration(text),
+        _ => None,
+    };
+    let wrong = "it should be a duration of at most 60s, like 5s or 500ms, or 0 for not at all";
+    mistakes.check(&fields.path("wait"), given.filter(|wait| *wait <= MOST_WAIT).ok_or(wrong))
 }

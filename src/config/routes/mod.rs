@@ -152,6 +152,23 @@ routes:
     }
 
     #[test]
+    fn a_rule_says_how_long_a_request_waits_for_an_endpoint() {
+        let read = |wait: &str| {
+            let backends = r#"[{address: "127.0.0.1:1"}]"#;
+            let rule = format!("{{backends: {backends}, timeouts: {{wait: {wait}}}}}");
+            let routes = read_routes(&format!("routes: [{{hosts: [a.test], rules: [{rule}]}}]"), "f");
+            routes.map(|routes| routes[0].groups[0].rules[0].timeouts.wait)
+        };
+        let seconds = |seconds| Some(std::time::Duration::from_secs(seconds));
+        for (text, wait) in [("0", seconds(0)), ("0s", seconds(0)), ("5s", seconds(5)), ("1m", seconds(60))] {
+            assert_eq!(read(text).unwrap(), wait, "{text}");
+        }
+        for bad in ["61s", "5", "soon", "-1", "[]"] {
+            assert!(read(bad).unwrap_err().to_string().contains("timeouts.wait: it should be a duration"), "{bad}");
+        }
+    }
+
+    #[test]
     fn a_filter_with_a_mistake_is_told_with_its_place() {
         for (filter, part) in [
             ("{}", "filters[0]: it has 0 filters"),

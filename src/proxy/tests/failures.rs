@@ -156,3 +156,49 @@ async fn what_may_be_repeated_is_and_the_rest_is_not() {
     alone.stop().await;
     gateway.stop().await;
 }
+
+/// A process that was stopped: its system takes connections for it, and nobody answers.
+fn stopped() -> (SocketAddr, std::net::TcpListener) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    (listener.local_addr().unwrap(), listener)
+}
+
+fn soon() -> GatewayConfig {
+    let limits = Limits { silence: Duration::from_millis(200), ..Limits::default() };
+    GatewayConfig { limits, ..GatewayConfig::default() }
+}
+
+#[tokio::test]
+async fn what_waits_for_a_stopped_endpoint_goes_to_another_one_long_before_its_deadline() {
+    let ((silent, _listener), (good, _backend)) = (stopped(), backend(hello).await);
+    let gateway = Gateway::with(&[silent, good], complete(routes()), soon(), None);
+    let get = b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
+    let answers = futures::future::join_all((0..16).map(|_| gateway.raw(get))).await;
+    assert!(answers.iter().all(|answer| answer.starts_with("HTTP/1.1 200")), "{answers:?}");
+    let is_ejected = |address| {
+        let set = gateway.cluster.endpoints();
+        set.all().any(|endpoint| endpoint.address == address && endpoint.load.is_ejected())
+    };
+    assert!(is_ejected(silent) && !is_ejected(good));
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_slow_page_is_waited_for_and_asked_for_once() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counts = asked.clone();
+    let slow = move |_: Request<Incoming>| {
+        counts.fetch_add(1, Ordering::SeqCst);
+        async {
+            tokio::time::sleep(Duration::from_millis(900)).await;
+            Response::new(full("at last"))
+        }
+    };
+    let ((one, _a), (two, _b)) = (backend(slow.clone()).await, backend(slow).await);
+    let gateway = Gateway::with(&[one, two], complete(routes()), soon(), None);
+    let get = b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
+    let answers = futures::future::join_all((0..4).map(|_| gateway.raw(get))).await;
+    assert!(answers.iter().all(|answer| answer.ends_with("at last")), "{answers:?}");
+    assert_eq!(asked.load(Ordering::SeqCst), 4, "none was asked for twice");
+    gateway.stop().await;
+}

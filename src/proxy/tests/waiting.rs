@@ -3,7 +3,9 @@
 use super::harness::*;
 use crate::model::EnvironmentKey;
 use crate::proxy::{GatewayConfig, Limits};
-use crate::routing::{Claims, Endpoint, EndpointState, EnvironmentNote, Protocol, Routes};
+use crate::routing::{
+    BackendSpec, Claims, ClusterName, Endpoint, EndpointState, EnvironmentNote, HostClaim, PortName, Protocol, Routes,
+};
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -213,5 +215,27 @@ async fn a_full_endpoint_gets_its_requests_one_after_the_other() {
     let all = futures::future::join_all((0..40).map(|_| gateway.raw(post))).await;
     assert!(all.iter().all(|answer| answer.starts_with("HTTP/1.1 200")), "{all:?}");
     assert!((1..=3).contains(&most.load(Ordering::SeqCst)), "{}", most.load(Ordering::SeqCst));
+    gateway.stop().await;
+}
+
+/// The Gateway API: "When a HTTPBackendRef refers to a Service that has no ready endpoints, implementations SHOULD return a 503 for requests to
+/// that backend", in its proportion.
+#[tokio::test]
+async fn the_share_of_a_backend_without_an_endpoint_is_not_given_to_the_others() {
+    let (address, _backend) = backend(hello).await;
+    let mut routes = complete(routes());
+    let claims = Claims::Named(vec![HostClaim::parse("a.test").unwrap()]);
+    let mut both = contribution("a", claims, Protocol::Http1);
+    let empty = ClusterName { namespace: "default".into(), service: "empty".into(), port: PortName::Number(80) };
+    let weight = 1;
+    let empty = BackendSpec::Service { cluster: empty, slice_port: "http".into(), protocol: Protocol::Http1, weight };
+    both.groups[0].rules[0].backends.push(empty);
+    routes.apply(both);
+    let gateway = Gateway::with(&[address], routes, impatient(), None);
+    let answers = futures::future::join_all((0..200).map(|_| gateway.raw(GET))).await;
+    let count = |status: &str| answers.iter().filter(|answer| answer.starts_with(status)).count();
+    let (served, refused) = (count("HTTP/1.1 200"), count("HTTP/1.1 503"));
+    assert_eq!(served + refused, 200);
+    assert!((50..150).contains(&served), "{served} of 200 were served");
     gateway.stop().await;
 }
