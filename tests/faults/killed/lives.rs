@@ -44,19 +44,19 @@ faults! {
         site.call(0, &Call::Api("PUT", "/environments/anna/integration", &deploy()), &mut BTreeSet::new(), &|site| {
             site.is_ready("anna", "first")
         });
-        // As one leaves it that dies when the last environment is done and the class does not tell it yet.
-        site.without_manager(|site| {
-            let rollout = &class(site)["status"]["rollout"];
-            let stale = json!({"status": {"rollout": {
-                "generation": rollout["generation"], "total": 1, "done": 0, "inFlight": 1, "pending": 0}}});
-            let patch = stale.to_string();
-            site.kubectl(&["patch", "environmentclass", CLASS, "--subresource=status", "--type", "merge", "-p", &patch]);
-        });
-        wait_for("how far the roll-out is", || {
-            let class = class(&site);
+        let is_done = |site: &Site| {
+            let class = class(site);
             let rollout = &class["status"]["rollout"];
             if rollout["done"] == 1 && rollout["inFlight"] == 0 { Ok(()) } else { Err(rollout.to_string()) }
+        };
+        wait_for("the end of the roll-out", || is_done(&site));
+        // As one leaves it that dies when the last environment is done and the class does not tell it yet.
+        site.without_manager(|site| {
+            let stale = json!({"status": {"rollout": {"done": 0, "inFlight": 1}}}).to_string();
+            site.kubectl(&["patch", "environmentclass", CLASS, "--subresource=status", "--type", "merge", "-p", &stale]);
+            is_done(site).unwrap_err();
         });
+        wait_for("how far the roll-out is", || is_done(&site));
     }
 }
 
