@@ -58,6 +58,7 @@ async fn measure(size: usize) {
             routes: None,
             certificates: CertificateConfig::default(),
             uses: None,
+            shared: None,
             last_good: None,
         },
         table.clone(),

@@ -86,6 +86,7 @@ fn start(client: Client, file: &Path) -> (Discovery, Arc<Table>, CancellationTok
         routes: None,
         certificates: CertificateConfig::default(),
         uses: None,
+        shared: None,
         last_good: Some(LastGoodConfig { path: file.to_owned(), cluster: "bench".to_owned() }),
     };
     (discovery::start(config, table.clone(), &end), table, end)

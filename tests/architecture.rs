@@ -30,12 +30,14 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
     ("cluster", &["model", "resources", "telemetry"], &["hyper", "axum"]),
     // It makes files of routes, so it asks their reader whether it takes them.
     ("migrate", &["config", "model", "routing"], &["tokio", "kube", "k8s_openapi", "hyper", "axum"]),
-    // Certificates come from Secrets: what they say reaches `tls` as plain data, from the one room that reads the cluster.
-    ("discovery", &["config", "model", "resources", "routing", "telemetry", "tls"], &["hyper", "axum"]),
+    // Certificates come from Secrets: what they say reaches `tls` as plain data, from the one room that reads the cluster. It has
+    // the one watch of each kind, and hands what that tells to all in the process who want to know, by `cluster::Shared`.
+    ("discovery", &["cluster", "config", "model", "resources", "routing", "telemetry", "tls"], &["hyper", "axum"]),
     ("upstream", &["model", "routing", "telemetry"], &["kube", "k8s_openapi"]),
     ("proxy", &["model", "routing", "telemetry", "tls", "upstream"], &["kube", "k8s_openapi"]),
-    // It asks gateways, as a client: what they answer is compared with the table. Who is silent is counted.
-    ("gateways", &["model", "resources", "routing", "telemetry"], &["hyper", "axum", "sqlx"]),
+    // It asks gateways, as a client: what they answer is compared with the table. Where they are it hears by `cluster::Shared`;
+    // who is silent is counted.
+    ("gateways", &["cluster", "model", "resources", "routing", "telemetry"], &["hyper", "axum", "sqlx"]),
     ("operator", &["cluster", "gateways", "model", "resources", "routing", "telemetry"], &["hyper", "axum"]),
     // It serves itself by TLS.
     (
@@ -55,7 +57,8 @@ const ROOMS: &[(&str, &[&str], &[&str])] = &[
         ],
         &["sqlx"],
     ),
-    ("dns", &["azure", "model", "resources", "telemetry"], &["hyper", "axum", "sqlx"]),
+    // What the cluster holds it hears by `cluster::Shared`.
+    ("dns", &["azure", "cluster", "model", "resources", "telemetry"], &["hyper", "axum", "sqlx"]),
     // All SQL but the embedded cluster's is here.
     ("store", &["model"], &["kube", "k8s_openapi", "hyper", "axum"]),
     // It is told what was seen in plain words: who looks at the cluster is `app`'s concern.

@@ -16,10 +16,32 @@ const NODE: &str = "bench";
 const TRIES: usize = 20;
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// How often the node is said to be alive. One that was not heard of for 50 s loses its pods' readiness.
+const BEAT: Duration = Duration::from_secs(5);
+
 /// Serves all pods for ever.
 pub async fn run(client: Client) {
     let node: Node = serde_json::from_value(json!({"metadata": {"name": NODE}})).unwrap();
     Api::<Node>::all(client.clone()).create(&PostParams::default(), &node).await.unwrap();
+    futures::future::join(beat(client.clone()), serve_all(client)).await;
+}
+
+/// Says that the node is alive, for ever.
+async fn beat(client: Client) {
+    let nodes = Api::<Node>::all(client);
+    loop {
+        let ready = json!({"type": "Ready", "status": "True", "reason": "KubeletReady", "message": "it runs nothing",
+            "lastHeartbeatTime": jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let status = Patch::Strategic(json!({"status": {"conditions": [ready]}}));
+        if let Err(error) = nodes.patch_status(NODE, &PatchParams::default(), &status).await {
+            eprintln!("the node could not be said to be alive: {error}");
+        }
+        tokio::time::sleep(BEAT).await;
+    }
+}
+
+async fn serve_all(client: Client) {
     let pods: Api<Pod> = Api::all(client.clone());
     let mut events = pin!(watcher::watcher(pods, watcher::Config::default()).default_backoff().applied_objects());
     let mut known = HashSet::new();

@@ -17,6 +17,7 @@
     missing_docs
 )]
 
+mod busy;
 mod calls;
 mod kubelet;
 mod measure;

@@ -1,5 +1,6 @@
 //! What is measured, and how it is printed.
 
+use crate::busy::Busy;
 use crate::calls::{Answer, Calls};
 use crate::kubelet;
 use crate::support::fault_proxy::FaultProxy;
@@ -132,7 +133,7 @@ fn print_line(size: usize, name: &str, mut call: impl FnMut(usize) -> Answer) {
 
 /// Environments that are asked for by the API, until each is ready.
 fn coming_up(api: SocketAddr, token: &str, beside: usize, proxy: &FaultProxy) {
-    let before = proxy.asked();
+    let (before, busy) = (proxy.asked(), Busy::now());
     let began = Instant::now();
     let body = r#"{"parameters": {"TAG_FRONT": "1", "TAG_ASSETS": "1", "VERSION": "1.0.0"}}"#;
     let asked: Vec<Duration> = std::thread::scope(|scope| {
@@ -161,7 +162,7 @@ fn coming_up(api: SocketAddr, token: &str, beside: usize, proxy: &FaultProxy) {
             if text.contains("\"ready\":true") { Ok(()) } else { Err(text) }
         });
     }
-    let ready = began.elapsed();
+    let (ready, busy) = (began.elapsed(), Busy::now().since(&busy));
     let mean = asked.iter().sum::<Duration>().as_secs_f64() * 1000.0 / asked.len() as f64;
     println!("{COMING_UP} environments asked for, {AT_A_TIME} at a time, beside {beside}:");
     println!(
@@ -171,15 +172,27 @@ fn coming_up(api: SocketAddr, token: &str, beside: usize, proxy: &FaultProxy) {
         ready.as_secs_f64(),
         COMING_UP as f64 / ready.as_secs_f64()
     );
+    println!("{busy}");
     println!();
-    println!("what the manager asked of the API server meanwhile     calls   and since its start");
+    println!("what the manager asked of the API server meanwhile     calls   each   and since its start");
     let all = proxy.asked();
+    let mut each = 0.0;
     for (what, count) in &all {
         let meanwhile = count - before.get(what).copied().unwrap_or_default();
-        println!("{what:<50}  {meanwhile:>8}  {count:>20}");
+        let of_one = meanwhile as f64 / COMING_UP as f64;
+        each += of_one;
+        println!("{what:<50}  {meanwhile:>8}  {of_one:>5.1}  {count:>20}");
     }
-    let watches: BTreeMap<&String, &u64> = all.iter().filter(|(what, _)| what.starts_with("WATCH")).collect();
-    println!("watches: {} kinds, {} in all", watches.len(), watches.values().copied().sum::<u64>());
+    println!("in all, for each environment: {each:.1} calls");
+    watches(&proxy.watches());
+}
+
+/// How many watches are open now, by kind.
+fn watches(open: &BTreeMap<String, u64>) {
+    let more: Vec<String> =
+        open.iter().filter(|(_, count)| **count > 1).map(|(kind, count)| format!("{kind} {count}")).collect();
+    let verdict = if more.is_empty() { "yes".to_owned() } else { format!("no: {}", more.join(", ")) };
+    println!("watches open now: {} of {} kinds; one watch per kind: {verdict}", open.values().sum::<u64>(), open.len());
 }
 
 /// The resident memory of a process.

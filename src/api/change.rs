@@ -4,7 +4,7 @@
 use super::environments::{api, no_such};
 use super::etag::{Conditions, Tag};
 use super::problem::{Code, Problem};
-use super::{ApiState, cluster, idempotency};
+use super::{ApiState, audit, cluster, idempotency};
 use crate::model::EnvironmentKey;
 use crate::resources::labels::{API_FIELD_MANAGER, LAST_CALL};
 use crate::resources::{Environment, EnvironmentSpec};
@@ -32,7 +32,7 @@ pub(super) async fn change(
     conditions: &Conditions,
     edit: impl Fn(&mut EnvironmentSpec) -> Result<(), Problem>,
 ) -> Result<Changed, Problem> {
-    make_or_change(state, key, conditions, |_| Err(no_such(key)), edit).await
+    Box::pin(make_or_change(state, key, conditions, |_| Err(no_such(key)), edit)).await
 }
 
 /// The same, where one that is not there is made.
@@ -46,9 +46,15 @@ pub(super) async fn make_or_change(
     let (api, name) = (api(state), key.object_name());
     let by = PostParams { field_manager: Some(API_FIELD_MANAGER.to_owned()), ..PostParams::default() };
     let mark = idempotency::mark();
+    // What was seen as the call began is enough for the first attempt: it is written only if it is still so.
+    let mut at_first = audit::at_first(key);
     for _ in 0..ATTEMPTS {
-        let before = api.get_opt(&name).await.map_err(|error| cluster::problem(&error))?;
+        let before = match at_first.take() {
+            Some(before) => before,
+            None => api.get_opt(&name).await.map_err(|error| cluster::problem(&error))?,
+        };
         if let Some(object) = before.as_ref().filter(|object| carries(object, mark.as_ref())) {
+            audit::became(key, Some(object));
             return Ok(Changed { object: object.clone(), before: before.clone(), written: true });
         }
         conditions.check(before.as_ref().map(Tag::of).as_ref())?;
@@ -63,6 +69,7 @@ pub(super) async fn make_or_change(
                 let mut changed = object.clone();
                 edit(&mut changed.spec)?;
                 if changed.spec == object.spec {
+                    audit::became(key, Some(object));
                     return Ok(Changed { object: changed, before, written: false });
                 }
                 put_mark(&mut changed, mark.as_ref());
@@ -75,6 +82,7 @@ pub(super) async fn make_or_change(
             Err(error) => return Err(cluster::problem(&error)),
             Ok(object) => {
                 state.seen.wrote(&object);
+                audit::became(key, Some(&object));
                 return Ok(Changed { object, before, written: true });
             }
         }

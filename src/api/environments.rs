@@ -5,7 +5,7 @@ use super::etag::{Conditions, Tag};
 use super::input::{EnvironmentPath, Query};
 use super::problem::{Code, Problem};
 use super::seen::{Item, Order};
-use super::{ApiState, Shared, cluster, paging};
+use super::{ApiState, Shared, audit, cluster, paging};
 use crate::identity::{Caller, Reach};
 use crate::model::{ClassName, EnvironmentKey, UserId};
 use crate::resources::Environment;
@@ -190,6 +190,7 @@ pub(super) async fn remove(
     match api(state).delete(&key.object_name(), &how).await {
         Ok(outcome) => {
             let left = outcome.left();
+            audit::became(key, left.as_ref());
             match &left {
                 Some(object) => state.seen.wrote(object),
                 None => state.seen.forget(key, None),

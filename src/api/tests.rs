@@ -5,6 +5,7 @@ mod limits;
 mod roles;
 
 use super::*;
+use crate::cluster::SharedKinds;
 use crate::embedded::api::{ApiConfig, ApiServer};
 use crate::identity::Access;
 use crate::resources::{ConditionType, Environment, EnvironmentClass, set_condition};
@@ -45,8 +46,10 @@ async fn setting_with(access: Access) -> Setting {
     let cluster = ApiServer::open(config, &authority).await.unwrap();
     let shutdown = CancellationToken::new();
     let store = Store::open(&crate::store::StoreUrl::in_folder(folder.path())).await.unwrap();
+    let kinds = SharedKinds::default();
+    kinds.watch(&cluster.client(), &shutdown);
     let state = ApiState {
-        seen: Seen::start(&cluster.client(), "default", &shutdown),
+        seen: Seen::start(&kinds, "default", &shutdown),
         client: cluster.client(),
         namespace: "default".to_owned(),
         domain: "localhost".parse().unwrap(),

@@ -6,10 +6,10 @@ use super::store::Kept;
 use super::zones::Lookup;
 use crate::api::{self, ApiState, Seen, ServeLimits, TlsFiles, TlsFromFiles, Token};
 use crate::cluster::rights::Held;
-use crate::cluster::{Election, fenced};
+use crate::cluster::{Election, SharedKinds, fenced};
 use crate::discovery::Drafts;
 use crate::dns::{self, Desk};
-use crate::gateways::{Gateways, Place};
+use crate::gateways::{Gateways, Hears, Place};
 use crate::model::{Clock, Hostname};
 use crate::operator::{self, Namespaces, OperatorConfig, PublicUrl, Publish, Workload};
 use crate::routing::Table;
@@ -37,6 +37,10 @@ pub(super) struct ControlPlaneConfig {
     pub(super) domain: Hostname,
     pub(super) table: Arc<Table>,
     pub(super) changes: watch::Receiver<u64>,
+    /// What discovery hears of the cluster, beside the table.
+    pub(super) shared: SharedKinds,
+    /// The namespace that it looks at; all when not given.
+    pub(super) watched: Option<String>,
     pub(super) certificates: Option<Arc<Certificates>>,
     /// Where gateways of other processes are.
     pub(super) places: Vec<Place>,
@@ -90,9 +94,15 @@ pub(super) async fn bind(address: SocketAddr, flag: &str) -> Result<TcpListener>
 pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result<ControlPlane> {
     let tls = config.tls.clone();
     let shutdown = CancellationToken::new();
-    config.kept.start(&config.client, &config.namespace, &shutdown);
+    let shared = config.shared;
+    let pods_of = match &config.namespaces {
+        Namespaces::All => None,
+        Namespaces::One(namespace) => Some(namespace.as_str()),
+    };
+    shared.watch_pods(&config.client, pods_of, &shutdown);
+    config.kept.start(&config.client, &shared, &config.namespace, &shutdown);
     let state = ApiState {
-        seen: Seen::start(&config.client, &config.namespace, &shutdown),
+        seen: Seen::start(&shared, &config.namespace, &shutdown),
         client: config.client.clone(),
         namespace: config.namespace,
         domain: config.domain.clone(),
@@ -118,10 +128,12 @@ pub(super) fn start(config: ControlPlaneConfig, listener: TcpListener) -> Result
     let tls = tls.map(TlsFromFiles::new).transpose()?;
     let server = tokio::spawn(api::serve(listener, tls, router, ServeLimits::default(), shutdown.clone()));
     let (places, table) = (config.places, config.table.clone());
-    let gateways = (!places.is_empty()).then(|| Gateways::start(&places, &config.client, table, &shutdown));
+    let hears = Hears { kinds: &shared, namespace: config.watched.as_deref(), client: &config.client };
+    let gateways = (!places.is_empty()).then(|| Gateways::start(&places, &hears, table, &shutdown));
     let operator = OperatorConfig {
         gateways,
         client: config.client,
+        shared,
         namespaces: config.namespaces,
         domain: config.domain,
         table: config.table,
@@ -143,14 +155,19 @@ async fn operate(config: OperatorConfig, dns: Option<Desk>, election: Option<Ele
     let client = fenced(&config.client, term.clone());
     let config = OperatorConfig { client, ..config };
     let may: dns::May = Arc::new(move || term.is_held());
-    election.run(shutdown, |stop| act(config.clone(), dns.clone(), may.clone(), stop)).await;
+    let begin = |stop| {
+        // What was seen until now may be older than what the leader before has written last.
+        config.shared.renew();
+        act(config.clone(), dns.clone(), may.clone(), stop)
+    };
+    election.run(shutdown, begin).await;
 }
 
 async fn act(config: OperatorConfig, dns: Option<Desk>, may: dns::May, stop: CancellationToken) {
-    let client = config.client.clone();
+    let (client, kinds) = (config.client.clone(), config.shared.clone());
     let operator = operator::run(config, stop.clone());
     match dns {
-        Some(desk) => drop(futures::future::join(operator, dns::run(desk, client, may, stop)).await),
+        Some(desk) => drop(futures::future::join(operator, dns::run(desk, client, kinds, may, stop)).await),
         None => operator.await,
     }
 }

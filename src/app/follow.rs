@@ -1,14 +1,11 @@
-//! What happens to environments, into the outbox of webhooks: a watch of them, compared with what was told last.
+//! What happens to environments, into the outbox of webhooks: what is seen of them, compared with what was told last.
 
+use crate::cluster::{self, Subscription};
 use crate::model::{Clock, EnvironmentKey};
 use crate::resources::{Environment, LifePhase};
 use crate::store::Store;
 use crate::webhooks::{Seen, Told, publish};
-use futures::StreamExt as _;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::Api;
-use kube::runtime::watcher;
-use kube::runtime::watcher::Event;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,7 +19,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 pub(super) struct Follow {
     pub(super) store: Store,
     pub(super) clock: Clock,
-    pub(super) api: Api<Environment>,
+    pub(super) environments: Subscription<Environment>,
     /// Counts up whenever there is something in the outbox.
     pub(super) news: watch::Sender<u64>,
 }
@@ -33,35 +30,28 @@ impl Follow {
         let _until = end.run_until_cancelled(Box::pin(self.forever())).await;
     }
 
-    async fn forever(self) {
+    async fn forever(mut self) {
         let mut told = loop {
             match Told::load(&self.store).await {
                 Ok(told) => break told,
                 Err(error) => self.wait(&error).await,
             }
         };
-        let mut events = std::pin::pin!(watcher(self.api.clone(), watcher::Config::default()));
-        let mut listed = BTreeSet::new();
-        while let Some(event) = events.next().await {
-            match event {
-                Ok(Event::Init) => listed.clear(),
-                Ok(Event::InitApply(object)) => {
-                    listed.extend(key(&object));
-                    self.tell(&mut told, &object, false).await;
-                }
-                // What is not in a complete list is gone.
-                Ok(Event::InitDone) => {
-                    for key in told.keys().into_iter().filter(|key| !listed.contains(key)) {
+        while let Some(news) = self.environments.next().await {
+            match news {
+                cluster::Told::All(objects) => {
+                    let mut there = BTreeSet::new();
+                    for object in &objects {
+                        there.extend(key(object));
+                        self.tell(&mut told, object, false).await;
+                    }
+                    // What is not among all that there are is gone.
+                    for key in told.keys().into_iter().filter(|key| !there.contains(key)) {
                         self.told(&mut told, &key, None).await;
                     }
                 }
-                Ok(Event::Apply(object)) => self.tell(&mut told, &object, false).await,
-                Ok(Event::Delete(object)) => self.tell(&mut told, &object, true).await,
-                // The watch mends itself.
-                Err(error) => {
-                    tracing::debug!(%error, "the watch for webhooks was interrupted");
-                    tokio::time::sleep(PAUSE).await;
-                }
+                cluster::Told::Put(object) => self.tell(&mut told, &object, false).await,
+                cluster::Told::Gone(object) => self.tell(&mut told, &object, true).await,
             }
         }
     }

@@ -137,6 +137,7 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
         routes: options.routes,
         certificates: options.certificates,
         uses: None,
+        shared: None,
         last_good: options.last_good.zip(cluster).map(|(path, cluster)| LastGoodConfig { path, cluster }),
     });
     super::write_addresses(

@@ -10,9 +10,10 @@ use super::{
 use crate::api::Token;
 pub use crate::cluster::LeaseName;
 use crate::cluster::rights::{Role, Scope};
-use crate::cluster::{self, Election, ElectionConfig, Standing};
+use crate::cluster::{self, Election, ElectionConfig, SharedKinds, Standing};
 use crate::discovery::{self, Discovery, DiscoveryConfig, EndpointPolicy, Namespaces};
 pub use crate::discovery::{CertificateConfig, SecretKey};
+use crate::gateways;
 pub use crate::gateways::Place as GatewayPlace;
 use crate::model::{Clock, Hostname};
 use crate::operator;
@@ -20,6 +21,7 @@ pub use crate::operator::{PublicUrl, Publish, PublishAddress, Workload};
 use crate::routing::Table;
 use crate::telemetry::{logs, recorder};
 use anyhow::{Context, Result};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -134,13 +136,13 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
     let connected = connected.context("the manager needs a cluster; give one with --kubeconfig")?;
     let client = connected.client.clone();
     let discovery_end = CancellationToken::new();
-    let lease = options.lease.namespace.unwrap_or_else(|| client.default_namespace().to_owned());
+    let lease = options.lease.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
     let watched = options.namespaced.then(|| options.namespace.clone());
     let scope = Scope {
         watched: watched.clone(),
         environments: options.namespace.clone(),
         lease: lease.clone(),
-        gateways: options.gateways.iter().filter_map(GatewayPlace::namespace).map(str::to_owned).collect(),
+        gateways: gateway_namespaces(&options),
         tokens: settings.0.kubernetes.is_some(),
     };
     let rights = rights::start(&connected, Role::Manager, scope, &discovery_end);
@@ -164,10 +166,11 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
     };
     let table = Arc::new(Table::default());
     let certificates = options.certificates.store.clone();
+    let shared = SharedKinds::new(gateways::services(&options.gateways));
     let discovery = discovery::start(
         DiscoveryConfig {
             client: Some(client.clone()),
-            namespaces: watched.map_or(Namespaces::All, Namespaces::One),
+            namespaces: watched.clone().map_or(Namespaces::All, Namespaces::One),
             domain: options.domain.clone(),
             endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
             locality: crate::routing::Locality::default(),
@@ -175,6 +178,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
             certificates: options.certificates,
             uses: None,
             last_good: None,
+            shared: Some(shared.clone()),
         },
         table.clone(),
         &discovery_end,
@@ -189,6 +193,8 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         domain: options.domain,
         table,
         changes: discovery.changes(),
+        shared,
+        watched,
         certificates: Some(certificates),
         drafts: discovery.drafts().clone(),
         workload: options.workload,
@@ -224,6 +230,15 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
     let control_plane = control_plane::start(config, listener)?;
     super::write_addresses(folder.path(), &addresses.into())?;
     Ok(Manager { _folder: folder, api, scheme, control_plane, discovery, discovery_end })
+}
+
+/// Where the gateways' Services are: the one that is asked for gateways, and the one that has their address.
+fn gateway_namespaces(options: &ManagerOptions) -> BTreeSet<String> {
+    let published = match &options.publish {
+        Publish::Service(namespace, _) => Some(namespace.as_str()),
+        Publish::Addresses(_) | Publish::Nothing => None,
+    };
+    options.gateways.iter().filter_map(GatewayPlace::namespace).chain(published).map(str::to_owned).collect()
 }
 
 /// The gateway's addresses that are told.

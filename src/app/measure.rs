@@ -1,13 +1,15 @@
-//! What environments use, for costs: each minute, what the pods that run for them request.
+//! What environments use, for costs: each minute, what the pods that run for them request, by what is known of them then.
 
+use crate::cluster::Shared;
+use crate::cluster::shared::Packed;
 use crate::model::{Clock, EnvironmentKey, milli};
 use crate::resources::labels::{CLASS, USER};
 use crate::store::{Measured, Store};
+use anyhow::Context as _;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use kube::Api;
-use kube::api::ListParams;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -15,15 +17,15 @@ use tokio_util::sync::CancellationToken;
 const LOOK: Duration = Duration::from_secs(60);
 /// A longer pause between two looks is not counted: nobody knows what was in between.
 const MOST: i64 = 300_000;
-/// How many pods are asked of the cluster at once.
-const PAGE: u32 = 500;
 const MIB: i128 = 1024 * 1024;
 
 /// What measuring needs.
 pub(super) struct Measure {
     pub(super) store: Store,
     pub(super) clock: Clock,
-    pub(super) pods: Api<Pod>,
+    /// The pods of environments.
+    pub(super) pods: Arc<Shared<Packed<Pod>>>,
+    pub(super) namespace: String,
 }
 
 impl Measure {
@@ -49,17 +51,10 @@ impl Measure {
 
     async fn look(&self, from: Timestamp, to: Timestamp) -> anyhow::Result<()> {
         let mut sums = BTreeMap::<EnvironmentKey, (i64, i64)>::new();
-        let mut page = ListParams::default().limit(PAGE).labels(&format!("{USER},{CLASS}"));
-        loop {
-            let list = self.pods.list(&page).await?;
-            for (key, cpu, memory) in list.items.iter().filter_map(requested) {
-                let sum = sums.entry(key).or_default();
-                *sum = (sum.0.saturating_add(cpu), sum.1.saturating_add(memory));
-            }
-            match list.metadata.continue_.filter(|token| !token.is_empty()) {
-                Some(token) => page = page.continue_token(&token),
-                None => break,
-            }
+        let pods = self.pods.all(Some(&self.namespace)).context("the pods have not been listed yet")?;
+        for (key, cpu, memory) in pods.iter().filter_map(|pod| requested(&pod.unpack()?)) {
+            let sum = sums.entry(key).or_default();
+            *sum = (sum.0.saturating_add(cpu), sum.1.saturating_add(memory));
         }
         for (key, (cpu_millicores, memory_mib)) in sums {
             let (user, class) = (key.user.to_string(), key.class.to_string());
@@ -89,9 +84,11 @@ fn requested(pod: &Pod) -> Option<(EnvironmentKey, i64, i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::SharedKinds;
     use crate::embedded::api::{ApiConfig, ApiServer};
     use crate::store::{StoreUrl, UsageFilter};
     use crate::tls::Authority;
+    use kube::Api;
     use kube::api::PostParams;
     use serde_json::json;
 
@@ -129,7 +126,11 @@ mod tests {
             let pod = pod(name, user, &json!({"cpu": "1", "memory": "1Gi"}));
             pods.create(&PostParams::default(), &pod).await.unwrap();
         }
-        let measure = Measure { store: store.clone(), clock: Clock::system(), pods };
+        let (kinds, end) = (SharedKinds::default(), CancellationToken::new());
+        kinds.watch_pods(&cluster.client(), None, &end);
+        assert!(kinds.pods.subscribe(None).next().await.is_some());
+        let (clock, pods, namespace) = (Clock::system(), kinds.pods.clone(), "default".to_owned());
+        let measure = Measure { store: store.clone(), clock, pods, namespace };
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let (from, to) = (at("2026-11-25T08:00:00Z"), at("2026-11-25T08:01:00Z"));
         measure.look(from, to).await.unwrap();
@@ -140,6 +141,7 @@ mod tests {
         let told: Vec<_> = rows.iter().map(|row| (row.user.as_str(), row.awake_ms, row.cpu_core_ms)).collect();
         assert_eq!(told, [("anna", 60_000, 240_000), ("ben", 60_000, 120_000)]);
         assert_eq!(rows[1].memory_mib_ms, 60_000 * 2048);
+        end.cancel();
         cluster.shutdown(Duration::from_secs(1)).await;
     }
 }

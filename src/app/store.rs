@@ -3,6 +3,7 @@
 use super::follow::Follow;
 use super::measure::Measure;
 use crate::api;
+use crate::cluster::SharedKinds;
 use crate::config::{self, Prices};
 use crate::model::{Clock, earlier};
 use crate::store::{Store, StoreError, StoreUrl};
@@ -10,7 +11,6 @@ use crate::webhooks::{Allowed, Schedule, Sender, Worker, WorkerConfig};
 use anyhow::Result;
 use ipnet::IpNet;
 use jiff::tz::TimeZone;
-use kube::Api;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -83,7 +83,7 @@ fn read_prices(file: &Path) -> Result<Prices> {
 
 impl Kept {
     /// Starts what keeps it in order and what it is for, until `end`.
-    pub(super) fn start(&self, client: &kube::Client, namespace: &str, end: &CancellationToken) {
+    pub(super) fn start(&self, client: &kube::Client, kinds: &SharedKinds, namespace: &str, end: &CancellationToken) {
         let store = || self.store.clone();
         self.tasks.spawn(store().keep_alive(self.last.clone()));
         let upkeep = Upkeep {
@@ -94,11 +94,12 @@ impl Kept {
             namespace: namespace.to_owned(),
         };
         self.tasks.spawn(upkeep.run(end.clone()));
-        let api = Api::namespaced(client.clone(), namespace);
-        let follow = Follow { store: store(), clock: self.clock.clone(), api, news: self.outbox.clone() };
+        let environments = kinds.environments.subscribe(Some(namespace));
+        let follow = Follow { store: store(), clock: self.clock.clone(), environments, news: self.outbox.clone() };
         self.tasks.spawn(follow.run(end.clone()));
-        let pods = Api::namespaced(client.clone(), namespace);
-        self.tasks.spawn(Measure { store: store(), clock: self.clock.clone(), pods }.run(end.clone()));
+        let (pods, namespace) = (kinds.pods.clone(), namespace.to_owned());
+        let measure = Measure { store: store(), clock: self.clock.clone(), pods, namespace };
+        self.tasks.spawn(measure.run(end.clone()));
         let config = WorkerConfig {
             store: store(),
             sender: self.sender.clone(),

@@ -6,10 +6,12 @@ use super::{
     AccessOptions, AuthorityOptions, DataFolder, StoreOptions, TOKEN_FILE, access, dns, rights, signals, store,
 };
 use crate::api::Token;
+use crate::cluster::SharedKinds;
 use crate::discovery::{CertificateConfig, DiscoveryConfig, EndpointPolicy, Namespaces};
 use crate::embedded::api::{ApiConfig, ApiServer};
 use crate::embedded::controllers;
 use crate::embedded::node::{self, AddressPool, BackoffConfig, Node, NodeConfig};
+use crate::gateways;
 use crate::model::{Clock, Hostname};
 use crate::operator::{self, PublicUrl, Workload};
 use crate::proxy::GatewayConfig;
@@ -155,6 +157,7 @@ async fn build_whole(options: UpOptions) -> Result<Up> {
         api: api.local_addr().context("the management API has no address")?,
         kube: cluster.address().unwrap_or(options.kube),
     };
+    let shared = SharedKinds::new(gateways::services(&options.gateways));
     let data_plane = gateway.start(DiscoveryConfig {
         client: Some(client.clone()),
         namespaces: Namespaces::All,
@@ -167,6 +170,7 @@ async fn build_whole(options: UpOptions) -> Result<Up> {
         certificates: CertificateConfig { namespace: Some(NAMESPACE.to_owned()), ..CertificateConfig::default() },
         last_good: None,
         uses: None,
+        shared: Some(shared.clone()),
     });
     let may: dns::May = Arc::new(|| true);
     let scope = dns::Scope { environments: None, watched: None, own: NAMESPACE.to_owned() };
@@ -188,6 +192,8 @@ async fn build_whole(options: UpOptions) -> Result<Up> {
         domain: options.domain,
         table: data_plane.table.clone(),
         changes: data_plane.discovery.changes(),
+        shared,
+        watched: None,
         publish: operator::Publish::Addresses(vec![operator::PublishAddress::Ip(addresses.http.ip())]),
         certificates: Some(data_plane.certificates.clone()),
         drafts: data_plane.discovery.drafts().clone(),

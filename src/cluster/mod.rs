@@ -2,7 +2,8 @@
 //! rights that somebody may take away.
 //!
 //! [`connect`] gives the ordinary `kube::Client`. [`Election`] says which of several managers acts, by a Lease, and
-//! [`fenced`] makes a client whose writes the one that lost it cannot send any more.
+//! [`fenced`] makes a client whose writes the one that lost it cannot send any more. [`shared`] has one watch of a kind for all
+//! in a process who want to know of it.
 
 mod access;
 mod clock;
@@ -10,8 +11,10 @@ mod election;
 mod fence;
 mod gone;
 mod lease;
+mod recorder;
 mod renewing;
 pub mod rights;
+pub mod shared;
 mod term;
 
 pub use access::{AccessError, ClusterAccess, Connected, connect};
@@ -19,6 +22,8 @@ pub use election::{Election, ElectionConfig, Standing};
 pub use fence::{Fenced, fenced};
 pub use gone::Gone;
 pub use lease::LeaseName;
+pub use recorder::BoundedRecorder;
+pub use shared::{Shared, SharedKinds, Subscription, Told};
 pub use term::Term;
 
 #[cfg(test)]

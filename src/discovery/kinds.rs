@@ -2,6 +2,8 @@
 
 use super::slim;
 use super::watches::Change;
+use crate::cluster::SharedKinds;
+use crate::cluster::shared::{Feeder, Kept, Packed};
 use crate::resources::{Environment, EnvironmentClass};
 use crate::routing::SourceKind;
 use k8s_openapi::api::core::v1::{Secret, Service};
@@ -15,7 +17,7 @@ use std::fmt::Debug;
 
 /// An object that is watched.
 pub(super) trait Watched:
-    Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned + Send + 'static
+    Resource<DynamicType = ()> + Clone + Debug + Serialize + DeserializeOwned + Send + Sync + 'static
 {
     /// Its kind.
     const SOURCE: SourceKind;
@@ -26,6 +28,12 @@ pub(super) trait Watched:
     /// Takes off what no translation reads. The live table is made of slimmed objects too, so that one made of those on
     /// disk cannot differ.
     fn slim(&mut self);
+
+    /// What is kept of it for others in this process.
+    type Kept: Kept + Send + Sync + 'static;
+
+    /// What feeds those who want to know of this kind beside the table.
+    fn feeder(kinds: &SharedKinds) -> Option<Feeder<Self, Self::Kept>>;
 }
 
 /// A kind, as the reader of a last good table needs it.
@@ -58,7 +66,7 @@ fn end<K: Watched>() -> Change {
 }
 
 macro_rules! kinds {
-    ($($object:ty, $source:ident, $change:ident, $slim:path;)+) => {
+    ($($object:ty, $source:ident, $change:ident, $slim:path, $kept:ty, $feeder:expr;)+) => {
         $(impl Watched for $object {
             const SOURCE: SourceKind = SourceKind::$source;
 
@@ -70,6 +78,13 @@ macro_rules! kinds {
                 slim::metadata(&mut self.metadata);
                 $slim(self);
             }
+
+            type Kept = $kept;
+
+            fn feeder(kinds: &SharedKinds) -> Option<Feeder<Self, Self::Kept>> {
+                let feeder: fn(&SharedKinds) -> Option<Feeder<Self, Self::Kept>> = $feeder;
+                feeder(kinds)
+            }
         })+
 
         /// All of them, in the order in which they are read back: a class before the Services that ask for its hosts.
@@ -77,13 +92,13 @@ macro_rules! kinds {
     };
 }
 
-// The object's type, its `SourceKind`, its `Change`, and what is taken off it beside the metadata.
+// The object's type, its `SourceKind`, its `Change`, and what is taken off it beside the metadata, and what others hear of it.
 kinds! {
-    EnvironmentClass, Class, Classes, slim::class;
-    Environment, Environment, Environments, slim::environment;
-    Service, Service, Services, slim::service;
-    EndpointSlice, EndpointSlice, Slices, slim::slice;
-    IngressClass, IngressClass, IngressClasses, slim::ingress_class;
-    Ingress, Ingress, Ingresses, slim::ingress;
-    Secret, Secret, Secrets, slim::secret;
+    EnvironmentClass, Class, Classes, slim::class, EnvironmentClass, |kinds| Some(kinds.classes());
+    Environment, Environment, Environments, slim::environment, Environment, |kinds| Some(kinds.environments());
+    Service, Service, Services, slim::service, Packed<Service>, |kinds| Some(kinds.services());
+    EndpointSlice, EndpointSlice, Slices, slim::slice, EndpointSlice, |kinds| Some(kinds.slices());
+    IngressClass, IngressClass, IngressClasses, slim::ingress_class, IngressClass, |_| None;
+    Ingress, Ingress, Ingresses, slim::ingress, Ingress, |kinds| Some(kinds.ingresses());
+    Secret, Secret, Secrets, slim::secret, Secret, |_| None;
 }

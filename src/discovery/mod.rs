@@ -2,7 +2,7 @@
 //!
 //! Each kind has a file that translates one object, purely. The watches feed one task, which owns the index, applies all
 //! that is queued and publishes once: there is no window in which changes are held back. Beside it, a task keeps the last
-//! good table on disk.
+//! good table on disk. Where others in the process want to know of the same objects, they hear of them from the same watches.
 
 mod addresses;
 mod certificates;
@@ -35,6 +35,7 @@ pub use start::Discovery;
 pub use status::{Failing, KindStatus, Kinds, Origin};
 pub use uses::UseConfig;
 
+use crate::cluster::SharedKinds;
 use crate::model::Hostname;
 use crate::routing::{Locality, Table};
 use std::path::PathBuf;
@@ -71,6 +72,8 @@ pub struct DiscoveryConfig {
     pub last_good: Option<LastGoodConfig>,
     /// How the use of environments is noted in the cluster, if it is.
     pub uses: Option<UseConfig>,
+    /// Where what the watches tell goes beside the table, for others in this process. Without anybody, nothing more is kept.
+    pub shared: Option<SharedKinds>,
 }
 
 /// Starts the watches and the writer; they end with `shutdown`.

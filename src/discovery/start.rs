@@ -74,8 +74,9 @@ pub(super) fn start(config: DiscoveryConfig, table: Arc<Table>, shutdown: &Cance
             spawn.spawn(last_good::keep(last_good, watched, kinds.clone(), receiver));
             notes
         });
-        let (namespaces, kinds, shutdown) = (config.namespaces, kinds.clone(), shutdown.clone());
-        Feed { client, namespaces, changes: changes.clone(), notes: Notes(notes), kinds, shutdown }.start();
+        let (namespaces, shared) = (config.namespaces, config.shared);
+        let (kinds, shutdown, notes) = (kinds.clone(), shutdown.clone(), Notes(notes));
+        Feed { client, namespaces, changes: changes.clone(), notes, kinds, shared, shutdown }.start();
     }
     if let Some(path) = config.routes {
         let send = move |contributions, problems| changes.send(Change::File(contributions, problems)).is_ok();

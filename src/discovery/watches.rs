@@ -7,9 +7,12 @@ use super::last_good::Notes;
 use super::patience::patience;
 use super::secrets;
 use super::status::Kinds;
+use crate::cluster::SharedKinds;
+use crate::cluster::shared::Feeder;
 use crate::resources::{Environment, EnvironmentClass};
 use crate::routing::{Contribution, Problem, SourceKind};
-use futures::{Stream, StreamExt};
+use futures::StreamExt;
+use futures::stream::BoxStream;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
@@ -45,6 +48,8 @@ pub(super) struct Feed {
     /// The keeper's.
     pub(super) notes: Notes,
     pub(super) kinds: Kinds,
+    /// For those in this process who want to know of the same kinds.
+    pub(super) shared: Option<SharedKinds>,
     pub(super) shutdown: CancellationToken,
 }
 
@@ -61,8 +66,10 @@ impl Feed {
     }
 
     fn spawn<K: Watched>(&self, api: fn(Client, &Namespaces) -> Api<K>) {
-        let events = watch(api(self.noting::<K>(), &self.namespaces), selection(K::SOURCE)).backoff(patience());
-        tokio::spawn(self.shutdown.clone().run_until_cancelled_owned(forward(events, self.clone())));
+        let api = api(self.noting::<K>(), &self.namespaces);
+        let events = move || watch(api.clone(), selection(K::SOURCE)).backoff(patience()).boxed();
+        let feeder = self.shared.as_ref().and_then(K::feeder);
+        tokio::spawn(self.shutdown.clone().run_until_cancelled_owned(forward(events, feeder, self.clone())));
     }
 
     /// The client, noting each time that the API server answers for this kind. A watch that begins again tells nobody by
@@ -139,20 +146,36 @@ fn is_forbidden(error: &watcher::Error) -> bool {
     matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 403)
 }
 
-async fn forward<K: Watched>(events: impl Stream<Item = Result<Event<K>, watcher::Error>>, feed: Feed) {
+/// Hands over all that the watch says, and begins it anew whenever somebody asks for a list of now.
+async fn forward<K: Watched>(
+    watch: impl Fn() -> BoxStream<'static, Result<Event<K>, watcher::Error>>,
+    mut feeder: Option<Feeder<K, K::Kept>>,
+    feed: Feed,
+) {
     let mut listed = Vec::new();
     let mut told_none = false;
-    let mut events = std::pin::pin!(events);
-    while let Some(event) = events.next().await {
+    let mut events = watch();
+    loop {
+        let event = tokio::select! {
+            () = renewed(&mut feeder) => {
+                events = watch();
+                continue;
+            }
+            event = events.next() => event,
+        };
         match event {
-            Ok(event) => {
+            None => return,
+            Some(Ok(event)) => {
                 told_none = true;
+                if let Some(feeder) = &mut feeder {
+                    feeder.take(event.clone());
+                }
                 if !feed.take(event.modify(K::slim), &mut listed) {
                     return;
                 }
             }
             // Told once, not at each attempt: an API server may be away for days, and the table stays as it is.
-            Err(error) => {
+            Some(Err(error)) => {
                 if is_optional(K::SOURCE) && is_forbidden(&error) && !std::mem::replace(&mut told_none, true) {
                     for event in [Event::Init, Event::InitDone] {
                         if !feed.take(event, &mut listed) {
@@ -165,5 +188,13 @@ async fn forward<K: Watched>(events: impl Stream<Item = Result<Event<K>, watcher
                 }
             }
         }
+    }
+}
+
+/// Waits until somebody asks for a list of now; for ever where nobody can.
+async fn renewed<K: Watched>(feeder: &mut Option<Feeder<K, K::Kept>>) {
+    match feeder {
+        Some(feeder) => feeder.renewed().await,
+        None => std::future::pending().await,
     }
 }

@@ -123,12 +123,12 @@ impl Desk {
             environments: all(&environments)
                 .await?
                 .into_iter()
-                .filter_map(|environment| Some((place(&environment)?, Arc::new(environment))))
+                .map(|environment| (place(&environment), Arc::new(environment)))
                 .collect(),
             services: metadata(&services)
                 .await?
                 .iter()
-                .filter_map(|service| Some((place(service)?, SharedService::of(service)?)))
+                .filter_map(|service| Some((place(service), SharedService::of(service)?)))
                 .collect(),
         };
         Ok(seen.wanted(self))

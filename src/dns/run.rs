@@ -4,6 +4,7 @@ use super::tell::{Teller, tell};
 use super::wanted::Wanted;
 use super::watch::{Seen, follow};
 use super::{Desk, Keeper, May, Pass, ProviderError, SetKey, SetState, ZoneWanted};
+use crate::cluster::SharedKinds;
 use crate::model::Hostname;
 use kube::Client;
 use std::collections::BTreeMap;
@@ -28,8 +29,9 @@ const CONFIRMATION: Duration = Duration::from_secs(5);
 /// How the sets of each zone are.
 pub(super) type States = BTreeMap<Hostname, Arc<BTreeMap<SetKey, SetState>>>;
 
-/// Keeps the zones of `desk` until `shutdown`. `client` writes what is told; `may` is asked before each change of a zone.
-pub async fn run(desk: Desk, client: Client, may: May, shutdown: CancellationToken) {
+/// Keeps the zones of `desk` until `shutdown`, by what is heard of `kinds`. `client` writes what is told; `may` is asked before
+/// each change of a zone.
+pub async fn run(desk: Desk, client: Client, kinds: SharedKinds, may: May, shutdown: CancellationToken) {
     let (seen_sender, seen) = watch::channel(None);
     let (wanted_sender, wanted) = watch::channel(None);
     let states = Arc::new(watch::Sender::new(States::new()));
@@ -37,7 +39,7 @@ pub async fn run(desk: Desk, client: Client, may: May, shutdown: CancellationTok
     let mut spawn = |task: futures::future::BoxFuture<'static, ()>| {
         tasks.spawn(shutdown.clone().run_until_cancelled_owned(task));
     };
-    spawn(Box::pin(follow(client.clone(), desk.scope().clone(), seen_sender)));
+    spawn(Box::pin(follow(kinds, desk.scope().clone(), seen_sender)));
     spawn(Box::pin(keep_wanted(desk.clone(), seen.clone(), wanted_sender)));
     for config in desk.zones() {
         let keeper = Keeper::new(config.clone());

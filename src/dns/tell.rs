@@ -4,11 +4,12 @@ use super::SetState;
 use super::run::States;
 use super::wanted::{Subject, Wanted};
 use super::watch::Seen;
+use crate::cluster::BoundedRecorder;
 use crate::resources::{ConditionType, Environment, EnvironmentClass, labels, set_condition};
 use k8s_openapi::api::core::v1::{ObjectReference, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, Patch, PatchParams};
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::events::{Event, EventType, Reporter};
 use kube::{Client, Resource, ResourceExt};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -36,7 +37,7 @@ pub(super) struct Told {
 /// Writes what is told.
 pub(super) struct Teller {
     client: Client,
-    recorder: Recorder,
+    recorder: BoundedRecorder,
     /// The reason that was told last of each subject.
     told: BTreeMap<Subject, &'static str>,
 }
@@ -117,7 +118,7 @@ impl Teller {
     pub(super) fn new(client: Client) -> Self {
         let name = labels::DNS_FIELD_MANAGER.to_owned();
         let reporter = Reporter { controller: name.clone(), instance: Some(name) };
-        Self { recorder: Recorder::new(client.clone(), reporter), client, told: BTreeMap::new() }
+        Self { recorder: BoundedRecorder::new(client.clone(), reporter), client, told: BTreeMap::new() }
     }
 
     async fn round(&mut self, seen: &Seen, wanted: &Wanted, states: &States) {
@@ -191,7 +192,7 @@ impl Teller {
             action: told.message.chars().take(MAX_ACTION_CHARS).collect(),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, about).await {
+        if let Err(error) = self.recorder.next().publish(&event, about).await {
             tracing::warn!(object = about.name, %error, "an event of DNS could not be written");
         }
     }

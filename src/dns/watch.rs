@@ -2,14 +2,10 @@
 
 use super::wanted::{SharedService, Sight, Wanted, wanted};
 use super::{Desk, Scope};
+use crate::cluster::shared::{Kept, Packed};
+use crate::cluster::{SharedKinds, Told};
 use crate::resources::{Environment, EnvironmentClass};
-use futures::stream::{BoxStream, StreamExt as _, select_all};
 use k8s_openapi::api::core::v1::Service;
-use kube::api::Api;
-use kube::core::{NamespaceResourceScope, PartialObjectMeta};
-use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Client, Resource, ResourceExt};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +14,6 @@ use tokio::time::{Instant, sleep_until};
 
 /// Changes that come this close together are looked at once.
 const GATHER: Duration = Duration::from_millis(100);
-/// How many kinds are followed.
-const KINDS: usize = 3;
 
 type Place = (String, String);
 
@@ -43,132 +37,75 @@ impl Seen {
     }
 }
 
-enum Change {
-    Class(Event<EnvironmentClass>),
-    Environment(Event<Environment>),
-    Service(Event<PartialObjectMeta<Service>>),
-}
-
-/// Follows it, and publishes each state once everything has been listed. Ends when nobody listens any more.
-pub(super) async fn follow(client: Client, scope: Scope, seen: watch::Sender<Option<Arc<Seen>>>) {
-    let mut changes = changes(&client, &scope);
+/// Follows it, and publishes each state once everything has been listed. Ends when nothing is told any more.
+pub(super) async fn follow(kinds: SharedKinds, scope: Scope, seen: watch::Sender<Option<Arc<Seen>>>) {
+    let mut classes = kinds.classes.subscribe(None);
+    let mut environments = kinds.environments.subscribe(scope.environments.as_deref());
+    let mut services = kinds.services.subscribe(scope.watched.as_deref());
     let mut now = Seen::default();
-    let mut fresh = Seen::default();
-    let mut unlisted = KINDS;
+    // Before each kind is listed once, what is not there yet would be taken for gone.
+    let mut listed = [false; 3];
     let mut due: Option<Instant> = None;
     loop {
-        let change = tokio::select! {
-            change = changes.next() => change,
+        let [of_classes, of_environments, of_services] = &mut listed;
+        let is_open = tokio::select! {
+            told = classes.next() => take(told, &mut now.classes, of_classes, name, known),
+            told = environments.next() => take(told, &mut now.environments, of_environments, place, known),
+            told = services.next() => {
+                take(told, &mut now.services, of_services, place, shared_service)
+            }
             () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                 due = None;
                 seen.send_replace(Some(Arc::new(now.clone())));
                 continue;
             }
         };
-        let Some(change) = change else { return };
-        let is_listed = match change {
-            Change::Class(event) => take(event, &mut now.classes, &mut fresh.classes, |class| {
-                Some((class.name_any(), Arc::new(slim(class))))
-            }),
-            Change::Environment(event) => take(event, &mut now.environments, &mut fresh.environments, |environment| {
-                Some((place(&environment)?, Arc::new(slim(environment))))
-            }),
-            Change::Service(event) => take(event, &mut now.services, &mut fresh.services, |service| {
-                Some((place(&service)?, SharedService::of(&service)?))
-            }),
-        };
-        unlisted = unlisted.saturating_sub(usize::from(is_listed));
-        // Before each kind is listed once, what is not there yet would be taken for gone.
-        if unlisted == 0 && due.is_none() {
+        if !is_open {
+            return;
+        }
+        if listed == [true; 3] && due.is_none() {
             due = Some(Instant::now() + GATHER);
         }
     }
 }
 
-fn changes(client: &Client, scope: &Scope) -> BoxStream<'static, Change> {
-    fn api<K>(client: &Client, namespace: Option<&String>) -> Api<K>
-    where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
-    {
-        namespace.map_or_else(|| Api::all(client.clone()), |namespace| Api::namespaced(client.clone(), namespace))
-    }
-    let config = watcher::Config::default;
-    let classes = watcher(Api::<EnvironmentClass>::all(client.clone()), config()).default_backoff();
-    let environments = watcher(api::<Environment>(client, scope.environments.as_ref()), config()).default_backoff();
-    let services =
-        watcher(api::<PartialObjectMeta<Service>>(client, scope.watched.as_ref()), config()).default_backoff();
-    let streams = [
-        classes.filter_map(async |event| told(event).map(Change::Class)).boxed(),
-        environments.filter_map(async |event| told(event).map(Change::Environment)).boxed(),
-        services.filter_map(async |event| told(event).map(Change::Service)).boxed(),
-    ];
-    select_all(streams).boxed()
+fn shared_service(service: &Arc<Packed<Service>>) -> Option<SharedService> {
+    SharedService::of(&service.unpack()?)
 }
 
-/// A watch that breaks begins anew by itself.
-fn told<E>(event: watcher::Result<E>) -> Option<E> {
-    event.inspect_err(|error| tracing::warn!(%error, "a watch for DNS broke; it begins anew")).ok()
+/// An object as it is.
+fn known<K>(object: &Arc<K>) -> Option<Arc<K>> {
+    Some(object.clone())
 }
 
-/// Takes an event into `now`, a list by way of `fresh`. Gives whether a list has become complete for the first time.
+/// Takes what is told into `now`: what `read` makes of each object, under its key. Gives whether more may follow.
 fn take<K, N: Ord, V>(
-    event: Event<K>,
+    told: Option<Told<K>>,
     now: &mut BTreeMap<N, V>,
-    fresh: &mut BTreeMap<N, V>,
-    read: impl Fn(K) -> Option<(N, V)>,
-) -> bool
-where
-    K: ResourceExt + Named<N>,
-{
-    match event {
-        Event::Init => fresh.clear(),
-        Event::InitApply(object) => fresh.extend(read(object)),
-        Event::InitDone => {
-            *now = std::mem::take(fresh);
-            return true;
+    is_listed: &mut bool,
+    key: impl Fn(&K) -> N,
+    read: impl Fn(&Arc<K>) -> Option<V>,
+) -> bool {
+    match told {
+        None => return false,
+        Some(Told::All(objects)) => {
+            *now = objects.iter().filter_map(|object| Some((key(object), read(object)?))).collect();
+            *is_listed = true;
         }
-        Event::Apply(object) => {
-            let key = object.key();
-            match read(object) {
-                Some((key, value)) => drop(now.insert(key, value)),
-                // It was one of ours, and is none any more.
-                None => drop(key.and_then(|key| now.remove(&key))),
-            }
-        }
-        Event::Delete(object) => drop(object.key().and_then(|key| now.remove(&key))),
+        Some(Told::Put(object)) => match read(&object) {
+            Some(value) => drop(now.insert(key(&object), value)),
+            // It was one of ours, and is none any more.
+            None => drop(now.remove(&key(&object))),
+        },
+        Some(Told::Gone(object)) => drop(now.remove(&key(&object))),
     }
-    false
+    true
 }
 
-/// The key under which an object is known.
-trait Named<N> {
-    fn key(&self) -> Option<N>;
+fn name<K: Kept>(object: &K) -> String {
+    object.name().to_owned()
 }
 
-impl Named<String> for EnvironmentClass {
-    fn key(&self) -> Option<String> {
-        self.metadata.name.clone()
-    }
-}
-
-impl Named<Place> for Environment {
-    fn key(&self) -> Option<Place> {
-        place(self)
-    }
-}
-
-impl Named<Place> for PartialObjectMeta<Service> {
-    fn key(&self) -> Option<Place> {
-        place(self)
-    }
-}
-
-pub(super) fn place(object: &impl ResourceExt) -> Option<Place> {
-    Some((object.namespace()?, object.name_any()))
-}
-
-/// Without what nobody here reads.
-fn slim<K: ResourceExt>(mut object: K) -> K {
-    object.managed_fields_mut().clear();
-    object
+pub(super) fn place<K: Kept>(object: &K) -> Place {
+    (object.namespace().to_owned(), object.name().to_owned())
 }

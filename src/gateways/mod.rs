@@ -8,7 +8,8 @@ mod ask;
 mod place;
 mod replicas;
 
-pub use place::{InvalidPlace, Place};
+pub use place::{InvalidPlace, Place, services};
+pub use replicas::Hears;
 use replicas::Replicas;
 
 use crate::routing::{EndpointState, Match, RequestView, Table};
@@ -42,10 +43,10 @@ struct Asked {
 
 impl Gateways {
     /// Begins to ask; it ends with `shutdown`. Hosts that `table` has no more are forgotten.
-    pub fn start(places: &[Place], client: &kube::Client, table: Arc<Table>, shutdown: &CancellationToken) -> Self {
+    pub fn start(places: &[Place], hears: &Hears<'_>, table: Arc<Table>, shutdown: &CancellationToken) -> Self {
         let inner = Inner { asked: Mutex::default(), wanted: Notify::new(), confirmed: watch::Sender::new(0) };
         let gateways = Self { inner: Arc::new(inner) };
-        let replicas = Replicas::follow(places, client, shutdown);
+        let replicas = Replicas::follow(places, hears, shutdown);
         let asking = ask::keep(gateways.clone(), replicas, table);
         tokio::spawn(shutdown.clone().run_until_cancelled_owned(asking));
         gateways

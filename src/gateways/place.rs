@@ -1,5 +1,6 @@
 //! Where gateways are: by the URL of an admin port, or by a Service whose ready endpoints are gateways.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -27,6 +28,15 @@ impl Place {
             Self::Service { namespace, .. } => Some(namespace),
         }
     }
+}
+
+/// The Services among the places of gateways, by namespace and name.
+pub fn services(places: &[Place]) -> BTreeSet<(String, String)> {
+    let service = |place: &Place| match place {
+        Place::Url(_) => None,
+        Place::Service { namespace, name, .. } => Some((namespace.clone(), name.clone())),
+    };
+    places.iter().filter_map(service).collect()
 }
 
 /// What is no place of gateways.

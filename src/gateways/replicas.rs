@@ -1,22 +1,19 @@
 //! Which gateways there are: those whose URL is given, and the pods of Services, as a watch tells.
 
 use super::Place;
-use futures::StreamExt as _;
+use crate::cluster::shared::{self, Feeder, plain};
+use crate::cluster::{Shared, SharedKinds, Subscription, Told as Word};
 use k8s_openapi::api::discovery::v1::{Endpoint, EndpointSlice};
-use kube::Api;
-use kube::runtime::watcher as watch_of;
-use kube::runtime::watcher::{self, Event};
+use kube::runtime::watcher;
+use kube::{Api, ResourceExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
-use std::time::Duration;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// The label of an EndpointSlice that names its Service.
 const SERVICE: &str = crate::resources::labels::SERVICE_NAME;
-/// How long it is until a watch that broke begins anew.
-const RETRY: Duration = Duration::from_secs(1);
 /// The longest name of a pod that is told.
 const LONGEST_NAME: usize = 253;
 
@@ -50,16 +47,41 @@ enum Told {
     Watched(watch::Receiver<Option<BTreeSet<Replica>>>),
 }
 
+/// By whom it is heard of EndpointSlices.
+pub struct Hears<'h> {
+    /// What the process hears of the cluster.
+    pub kinds: &'h SharedKinds,
+    /// The namespace of which that is; all when not given.
+    pub namespace: Option<&'h str>,
+    /// For Services elsewhere.
+    pub client: &'h kube::Client,
+}
+
+impl Hears<'_> {
+    /// The slices of the Service `name`, and maybe of others. One that the process does not hear of anyway is watched for it.
+    fn of(&self, namespace: &str, name: &str, shutdown: &CancellationToken) -> Subscription<EndpointSlice> {
+        if self.namespace.is_none_or(|heard| heard == namespace) {
+            return self.kinds.slices.subscribe(Some(namespace));
+        }
+        let shared = Shared::new();
+        let feeder = Feeder::new(&shared, |slice| Some(plain(slice)));
+        let config = watcher::Config::default().labels(&format!("{SERVICE}={name}"));
+        let feed = shared::watch(feeder, Api::namespaced(self.client.clone(), namespace), config);
+        tokio::spawn(shutdown.clone().run_until_cancelled_owned(feed));
+        shared.subscribe(None)
+    }
+}
+
 impl Replicas {
-    /// Begins to watch the Services among `places`; it ends with `shutdown`.
-    pub(super) fn follow(places: &[Place], client: &kube::Client, shutdown: &CancellationToken) -> Self {
+    /// Begins to follow the Services among `places`; it ends with `shutdown`.
+    pub(super) fn follow(places: &[Place], hears: &Hears<'_>, shutdown: &CancellationToken) -> Self {
         let places = places.iter().map(|place| {
             let told = match place {
                 Place::Url(_) => Told::This,
                 Place::Service { namespace, name, port } => {
                     let (sender, receiver) = watch::channel(None);
-                    let api = Api::namespaced(client.clone(), namespace);
-                    let keep = keep(api, name.clone(), *port, sender);
+                    let slices = hears.of(namespace, name, shutdown);
+                    let keep = keep(slices, name.clone(), *port, sender);
                     tokio::spawn(shutdown.clone().run_until_cancelled_owned(keep));
                     Told::Watched(receiver)
                 }
@@ -89,38 +111,23 @@ impl Replicas {
 }
 
 /// Follows the slices of one Service. What was known stays while they cannot be asked for.
-async fn keep(api: Api<EndpointSlice>, name: String, port: u16, told: watch::Sender<Option<BTreeSet<Replica>>>) {
-    let config = watcher::Config::default().labels(&format!("{SERVICE}={name}"));
-    let mut events = std::pin::pin!(watch_of(api, config));
-    let (mut slices, mut listed) = (BTreeMap::new(), BTreeMap::new());
-    let mut broken = false;
-    while let Some(event) = events.next().await {
-        match event {
-            // It says that a list is begun, not that anybody answers.
-            Ok(Event::Init) => {
-                listed.clear();
-                continue;
+async fn keep(
+    mut heard: Subscription<EndpointSlice>,
+    name: String,
+    port: u16,
+    told: watch::Sender<Option<BTreeSet<Replica>>>,
+) {
+    let is_of_it = |slice: &EndpointSlice| slice.labels().get(SERVICE) == Some(&name);
+    let entry = |slice: &EndpointSlice| (slice.metadata.name.clone(), replicas(slice, port));
+    let mut slices = BTreeMap::new();
+    while let Some(word) = heard.next().await {
+        match word {
+            Word::All(all) => {
+                slices = all.iter().filter(|slice| is_of_it(slice)).map(|slice| entry(slice)).collect();
             }
-            Ok(Event::InitApply(slice)) => {
-                listed.insert(slice.metadata.name.clone(), replicas(&slice, port));
-                continue;
-            }
-            Ok(Event::InitDone) => slices = std::mem::take(&mut listed),
-            Ok(Event::Apply(slice)) => {
-                slices.insert(slice.metadata.name.clone(), replicas(&slice, port));
-            }
-            Ok(Event::Delete(slice)) => {
-                slices.remove(&slice.metadata.name);
-            }
-            Err(error) => {
-                if !std::mem::replace(&mut broken, true) {
-                    tracing::warn!(service = %name, %error, "the watch of the gateways broke; it begins anew");
-                }
-                tokio::time::sleep(RETRY).await;
-                continue;
-            }
+            Word::Put(slice) if is_of_it(&slice) => slices.extend([entry(&slice)]),
+            Word::Put(slice) | Word::Gone(slice) => drop(slices.remove(&slice.metadata.name)),
         }
-        broken = false;
         told.send_replace(Some(slices.values().flatten().cloned().collect()));
     }
 }

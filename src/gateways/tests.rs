@@ -1,6 +1,7 @@
 //! The gateways, by stand-ins that tell what a test holds.
 
 use super::*;
+use crate::cluster::SharedKinds;
 use crate::routing::{BackendSpec, Claims, Contribution, HostClaim, Protocol, Routes, RuleSpec, SourceKey, SourceKind};
 use axum::Json;
 use axum::Router;
@@ -25,6 +26,11 @@ fn client() -> kube::Client {
         Err::<http::Response<kube::client::Body>, _>(std::io::Error::other("nobody asks"))
     });
     kube::Client::new(never, "default")
+}
+
+fn start(places: &[Place], table: Arc<Table>, end: &CancellationToken) -> Gateways {
+    let kinds = SharedKinds::default();
+    Gateways::start(places, &Hears { kinds: &kinds, namespace: None, client: &client() }, table, end)
 }
 
 /// A table that leads from the host `h` to these addresses.
@@ -62,7 +68,7 @@ async fn a_host_is_confirmed_when_every_gateway_leads_to_the_same_endpoints() {
     let places = vec![gateway(one.clone()).await, gateway(other.clone()).await];
     let late = places[1].to_string();
     let table = leading_to(&["127.0.0.1:1", "127.0.0.1:2"]);
-    let gateways = Gateways::start(&places, &client(), table.clone(), &CancellationToken::new());
+    let gateways = start(&places, table.clone(), &CancellationToken::new());
     let pods = endpoints(&table, HOST);
     assert_eq!(pods.len(), 2);
     assert!(gateways.behind(HOST, &pods).is_some(), "nobody has told yet");
@@ -83,7 +89,7 @@ async fn a_host_is_confirmed_when_every_gateway_leads_to_the_same_endpoints() {
 async fn nobody_is_asked_for_a_host_that_leads_elsewhere_by_now() {
     let places = vec![gateway(Told::default()).await];
     let table = leading_to(&["127.0.0.1:1"]);
-    let gateways = Gateways::start(&places, &client(), table.clone(), &CancellationToken::new());
+    let gateways = start(&places, table.clone(), &CancellationToken::new());
     until(&gateways, &table, |behind| behind.is_some_and(|said| said.contains("does not lead"))).await;
     let mut news = gateways.confirmed();
     lead(&table, &["127.0.0.1:2"]);
@@ -99,12 +105,12 @@ async fn a_gateway_that_does_not_answer_and_a_service_without_gateways_are_named
     drop(listener);
     let table = leading_to(&["127.0.0.1:1"]);
     let end = CancellationToken::new();
-    let gateways = Gateways::start(std::slice::from_ref(&gone), &client(), table.clone(), &end);
+    let gateways = start(std::slice::from_ref(&gone), table.clone(), &end);
     let named = |said: String| said.contains(&gone.to_string()) && said.contains("it does not answer");
     until(&gateways, &table, |behind| behind.is_some_and(named)).await;
 
     let service: Place = "doorstep/gateways:9090".parse().unwrap();
-    let gateways = Gateways::start(&[service], &client(), table.clone(), &end);
+    let gateways = start(&[service], table.clone(), &end);
     let named = |said: String| said.contains("does not tell which gateways there are (doorstep/gateways:9090)");
     until(&gateways, &table, |behind| behind.is_some_and(named)).await;
 }

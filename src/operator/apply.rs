@@ -3,6 +3,7 @@
 use super::compare::first_difference;
 use super::reconcile::Reconciler;
 use super::world::{EnvironmentId, Index};
+use crate::cluster::shared::Packed;
 use crate::resources::labels;
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Resource, ResourceExt};
@@ -72,7 +73,7 @@ impl Reconciler {
         id: &EnvironmentId,
         owner: &str,
         desired: &Value,
-        index: &Index<K>,
+        index: &Index<Packed<K>>,
     ) -> Result<Applied<K>, kube::Error>
     where
         K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
@@ -83,7 +84,7 @@ impl Reconciler {
     {
         let name = desired.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default();
         let key = (id.clone(), K::kind(&()).into_owned());
-        let live = index.one(id, name);
+        let live = index.whole(id, name);
         let mut difference = None;
         if let Some(live) = &live {
             if is_leaving(&**live, owner) {
@@ -98,7 +99,7 @@ impl Reconciler {
         let api: Api<K> = Api::namespaced(self.client.clone(), &id.namespace);
         let params = PatchParams::apply(labels::OPERATOR_FIELD_MANAGER).force().validation_strict();
         let after = Arc::new(api.patch(name, &params, &Patch::Apply(desired)).await?);
-        index.wrote(id, after.clone());
+        index.wrote_whole(id, &after);
         let as_value = serde_json::to_value(&*after).map_err(kube::Error::SerdeError)?;
         let differs_still = first_difference(desired, &as_value).is_some();
         self.settled.settle(key, differs_still.then(|| (desired.to_string(), version(&*after))));

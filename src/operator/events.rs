@@ -1,8 +1,9 @@
 //! Events: what a person would want to know, once each.
 
+use crate::cluster::BoundedRecorder;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
-use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::runtime::events::{Event, EventType, Reporter};
 
 /// A reason and a note longer than this would be refused by the API server.
 const MAX_NOTE_CHARS: usize = 1000;
@@ -13,7 +14,7 @@ const MAX_ACTION_CHARS: usize = 128 / 3;
 /// Publishes events. One that cannot be published is logged: nothing depends on it.
 #[derive(Clone)]
 pub struct Events {
-    recorder: Recorder,
+    recorder: BoundedRecorder,
 }
 
 impl Events {
@@ -21,7 +22,7 @@ impl Events {
     pub fn new(client: Client) -> Self {
         let name = crate::resources::labels::OPERATOR_FIELD_MANAGER;
         let reporter = Reporter { controller: name.to_owned(), instance: Some(name.to_owned()) };
-        Self { recorder: Recorder::new(client, reporter) }
+        Self { recorder: BoundedRecorder::new(client, reporter) }
     }
 
     /// Something went as it should.
@@ -44,7 +45,7 @@ impl Events {
             action: note.chars().take(MAX_ACTION_CHARS).collect(),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, about).await {
+        if let Err(error) = self.recorder.next().publish(&event, about).await {
             tracing::warn!(reason, object = about.name, %error, "an event could not be written");
         }
     }

@@ -111,7 +111,7 @@ impl Reconciler {
             numbers: &numbers(&self.own_revisions(id, environment)),
             replicas,
             deployment: Some(deployment),
-            pods: &self.world.pods.all(id),
+            pods: &self.world.pods.all_whole(id),
             route: self.route_through_all(id, environment, host),
             asleep: look.asleep(),
         })
@@ -127,17 +127,17 @@ impl Reconciler {
     ) -> Comer<'a> {
         let revisions = self.own_revisions(id, environment);
         let newest = revisions.last();
-        let hash = newest.and_then(|newest| newest.labels().get(labels::REVISION));
+        let hash = newest.and_then(|newest| newest.hash());
         let asked = environment.status.as_ref().and_then(|status| status.observed_generation);
         let other = newest.zip(look.plan).is_none_or(|(newest, plan)| !holds(newest, &plan.parameters));
         // A pod answers, and others of it are on the way: a restart, or a probe that failed once.
-        let answers = self.world.pods.all(id).iter().any(|pod| trouble(pod).is_none());
+        let answers = self.world.pods.all_whole(id).iter().any(|pod| trouble(pod).is_none());
         let is_between = answers && is_on_the_way(environment);
         let live = look.plan.and_then(|plan| self.world.deployments.one(id, &plan.key.deployment_name()));
         Comer {
             id,
             environment,
-            changes: hash.is_some_and(|hash| *hash != rendered.revision),
+            changes: hash.is_some_and(|hash| hash != rendered.revision),
             // To extend or to pin it changes what is asked for as well, and is no deploy.
             deploys: other && asked != environment.metadata.generation,
             serves: live.is_some() && look.asleep().is_none() && (serves(environment) || is_between),
@@ -154,8 +154,8 @@ impl Reconciler {
         why: &str,
     ) -> Result<(), kube::Error> {
         let revisions = self.own_revisions(id, environment);
-        let hash = revisions.last().and_then(|newest| newest.labels().get(labels::REVISION));
-        let live = self.world.deployments.one(id, &plan.key.deployment_name());
+        let hash = revisions.last().and_then(|newest| newest.hash());
+        let live = self.world.deployments.whole(id, &plan.key.deployment_name());
         let (Some(hash), Some(live)) = (hash, live) else { return Ok(()) };
         let live = self.restart_as_it_is(id, environment, live).await?;
         let replicas = live.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
@@ -184,7 +184,7 @@ impl Reconciler {
         let params =
             PatchParams { field_manager: Some(labels::OPERATOR_FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let after = Arc::new(api.patch(&live.name_any(), &params, &patch).await?);
-        self.world.deployments.wrote(id, after.clone());
+        self.world.deployments.wrote_whole(id, &after);
         Ok(after)
     }
 

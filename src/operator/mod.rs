@@ -36,6 +36,7 @@ pub use restart::take_back_ready;
 pub use shipped::{InstallError, SHIPPED, install_shipped};
 pub use workload::Workload;
 
+use crate::cluster::SharedKinds;
 use crate::cluster::rights::Held;
 use crate::gateways::Gateways;
 use crate::model::{Clock, Hostname};
@@ -54,6 +55,8 @@ const CONCURRENCY: usize = 32;
 pub struct OperatorConfig {
     /// The cluster.
     pub client: kube::Client,
+    /// What the process hears of the cluster.
+    pub shared: SharedKinds,
     /// Where environments live.
     pub namespaces: Namespaces,
     /// The domain of all hosts.

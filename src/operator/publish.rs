@@ -1,14 +1,14 @@
 //! The gateway's addresses in the status of our Ingresses, for people, ExternalDNS and cert-manager.
 
-use super::Namespaces;
 use super::reconcile::Reconciler;
+use crate::cluster::Told;
 use crate::model::{Hostname, shown};
 use crate::resources::labels::INGRESS_FIELD_MANAGER;
 use crate::routing::{SourceKey, SourceKind};
 use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::Ingress;
 use kube::ResourceExt;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 const PACE: Duration = Duration::from_secs(1);
 /// How often the Service's own addresses are asked for.
 const POLL: Duration = Duration::from_secs(10);
-/// How often it is looked whether what was written is still there.
+/// How often what was written is compared with what is seen.
 const PERIOD: Duration = Duration::from_secs(300);
 
 /// Which addresses Ingresses tell.
@@ -86,7 +86,8 @@ pub async fn keep(reconciler: Arc<Reconciler>, publish: Publish, shutdown: Cance
     loop {
         if reconciler.table.load().is_complete() {
             if written.as_ref().is_none_or(|(since, _)| since.elapsed() > PERIOD) {
-                written = written_before(&reconciler).await.map(|found| (Instant::now(), found));
+                let found = shutdown.run_until_cancelled(written_before(&reconciler)).await.flatten();
+                written = found.map(|found| (Instant::now(), found));
             }
             if let Some((_, written)) = &mut written
                 && let Some(addresses) = addresses(&reconciler, &publish).await
@@ -108,28 +109,9 @@ pub async fn keep(reconciler: Arc<Reconciler>, publish: Publish, shutdown: Cance
 
 /// The Ingresses whose addresses this field manager owns, and what they are.
 async fn written_before(reconciler: &Reconciler) -> Option<Written> {
-    let client = &reconciler.client;
-    let found = match list(&Api::all(client.clone())).await {
-        Err(kube::Error::Api(status)) if status.code == 403 => match &reconciler.namespaces {
-            Namespaces::All => Err(kube::Error::Api(status)),
-            Namespaces::One(namespace) => list(&Api::namespaced(client.clone(), namespace)).await,
-        },
-        other => other,
-    };
-    found.inspect_err(|error| tracing::warn!(%error, "Ingresses could not be listed")).ok()
-}
-
-async fn list(api: &Api<Ingress>) -> Result<Written, kube::Error> {
-    let mut found = Written::new();
-    let mut params = ListParams::default().limit(500);
-    loop {
-        let page = api.list(&params).await?;
-        found.extend(page.items.iter().filter(|ingress| is_ours(ingress)).map(|ingress| (key(ingress), told(ingress))));
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Ok(found),
-        }
-    }
+    let Told::All(ingresses) = reconciler.shared.ingresses.subscribe(None).next().await? else { return None };
+    let ours = ingresses.iter().filter(|ingress| is_ours(ingress));
+    Some(ours.map(|ingress| (key(ingress), told(ingress))).collect())
 }
 
 fn key(ingress: &Ingress) -> SourceKey {

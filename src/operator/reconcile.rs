@@ -17,6 +17,7 @@ use super::status::{Figures, status};
 use super::uses::Uses;
 use super::world::{EnvironmentId, World};
 use super::{Namespaces, OperatorConfig, PublicUrl, Workload};
+use crate::cluster::SharedKinds;
 use crate::cluster::rights::{Held, refused};
 use crate::gateways::Gateways;
 use crate::model::{Clock, Hostname, between};
@@ -41,6 +42,8 @@ const MAX_RETRY: Duration = Duration::from_secs(60);
 pub struct Reconciler {
     /// The cluster.
     pub client: kube::Client,
+    /// What the process hears of it.
+    pub shared: SharedKinds,
     /// Where environments live.
     pub namespaces: Namespaces,
     /// What was seen of it.
@@ -87,6 +90,7 @@ impl Reconciler {
         Self {
             events: Events::new(config.client.clone()),
             client: config.client,
+            shared: config.shared,
             namespaces: config.namespaces,
             world: World::default(),
             queue: Queue::default(),
@@ -196,7 +200,7 @@ impl Reconciler {
         look: &Look<'_>,
         refusal: &Refusal,
     ) -> Result<(), kube::Error> {
-        let answering = self.world.pods.all(id).iter().filter(|pod| super::pods::trouble(pod).is_none()).count();
+        let answering = self.world.pods.all_whole(id).iter().filter(|pod| super::pods::trouble(pod).is_none()).count();
         // The host comes from the class: without it, nobody reaches the pods.
         let still = match refusal.reason {
             "ClassNotFound" => "what was deployed before runs on, and no host leads to it",
@@ -219,13 +223,13 @@ impl Reconciler {
         let blocked = self.blocked(decision);
         let decision = blocked.as_ref().unwrap_or(decision);
         let (before, plan) = (environment.status.as_ref(), look.plan);
-        let ready = self.world.pods.all(id).iter().filter(|pod| super::pods::trouble(pod).is_none()).count();
+        let ready = self.world.pods.all_whole(id).iter().filter(|pod| super::pods::trouble(pod).is_none()).count();
         let rollout = look.rollout.clone().map(|rollout| outcome(rollout, decision));
         let figures = Figures {
             // A host stays told while what was deployed before runs on.
             host: plan.map(|plan| plan.host.to_string()).or_else(|| before?.host.clone()),
             url: plan.map_or_else(|| before?.url.clone(), |plan| self.url.of(&plan.host)),
-            revision: self.own_revisions(id, environment).last().map(|newest| newest.revision),
+            revision: self.own_revisions(id, environment).last().map(|newest| newest.number()),
             replicas: look.replicas().or_else(|| before?.replicas),
             ready_replicas: Some(i32::try_from(ready).unwrap_or(i32::MAX)),
             life: look.living.map(|living| living.told.clone()).or_else(|| before?.life.clone()),

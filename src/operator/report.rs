@@ -4,14 +4,13 @@
 mod event;
 mod service;
 
-use super::Namespaces;
 use super::reconcile::Reconciler;
+use crate::cluster::Told;
+use crate::cluster::shared::{Kept, Packed};
 use crate::routing::{SourceKey, SourceKind, Table};
 use k8s_openapi::api::core::v1::{Secret, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::api::networking::v1::Ingress;
-use kube::ResourceExt;
-use kube::api::{Api, ListParams};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,7 +33,7 @@ pub async fn keep(reconciler: Arc<Reconciler>, shutdown: CancellationToken) {
         let mut wait = PACE;
         if reconciler.table.load().is_complete() {
             if reported.is_none() {
-                reported = reported_before(&reconciler).await;
+                reported = shutdown.run_until_cancelled(reported_before(&reconciler)).await.flatten();
             }
             let done = match &mut reported {
                 Some(reported) => bring_up_to_date(&reconciler, reported).await,
@@ -59,24 +58,13 @@ pub async fn keep(reconciler: Arc<Reconciler>, shutdown: CancellationToken) {
 
 /// The Services that carry a report of an earlier run. What it says is not known, so each is written once.
 async fn reported_before(reconciler: &Reconciler) -> Option<BTreeMap<SourceKey, Option<Report>>> {
-    let api: Api<Service> = match &reconciler.namespaces {
-        Namespaces::All => Api::all(reconciler.client.clone()),
-        Namespaces::One(namespace) => Api::namespaced(reconciler.client.clone(), namespace),
-    };
-    let mut found = BTreeMap::new();
-    let mut params = ListParams::default().limit(500);
-    loop {
-        let page =
-            api.list(&params).await.inspect_err(|error| tracing::warn!(%error, "Services could not be listed")).ok()?;
-        for service in page.items.iter().filter(|service| service::is_reported(service)) {
-            let (namespace, name) = (service.namespace().unwrap_or_default().into(), service.name_any().into());
-            found.insert(SourceKey { kind: SourceKind::Service, namespace, name }, None);
-        }
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => params = params.continue_token(&token),
-            None => return Some(found),
-        }
-    }
+    let Told::All(services) = reconciler.shared.services.subscribe(None).next().await? else { return None };
+    let is_reported = |service: &&Arc<Packed<Service>>| service.unpack().is_some_and(|it| service::is_reported(&it));
+    let reported = services.iter().filter(is_reported).map(|service| {
+        let (namespace, name) = (service.namespace().into(), service.name().into());
+        (SourceKey { kind: SourceKind::Service, namespace, name }, None)
+    });
+    Some(reported.collect())
 }
 
 /// Whether we tell on objects of this kind.

@@ -3,6 +3,7 @@
 use super::plan::Plan;
 use super::reconcile::Reconciler;
 use super::world::EnvironmentId;
+use crate::cluster::shared::Kept;
 use crate::model::Parameters;
 use crate::resources::{Environment, labels};
 use k8s_openapi::api::apps::v1::ControllerRevision;
@@ -24,15 +25,88 @@ pub struct NewRevision {
     pub changes: String,
 }
 
+/// What is kept of a `ControllerRevision`: there may be ten for each environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    namespace: Box<str>,
+    name: Box<str>,
+    uid: Option<Box<str>>,
+    version: Option<Box<str>>,
+    /// The name of the environment that its labels name.
+    environment: Option<Box<str>>,
+    /// The uids of those that own it.
+    owners: Box<[Box<str>]>,
+    hash: Option<Box<str>>,
+    number: i64,
+    /// Its parameters, as JSON.
+    parameters: Option<Box<str>>,
+}
+
+impl Revision {
+    /// What is kept of `object`.
+    pub fn of(object: &ControllerRevision) -> Self {
+        let labels = object.labels();
+        let environment = labels.get(labels::USER).zip(labels.get(labels::CLASS));
+        let parameters = object.data.as_ref().and_then(|data| data.0.get("parameters"));
+        Self {
+            namespace: Kept::namespace(object).into(),
+            name: Kept::name(object).into(),
+            uid: Kept::uid(object).map(Into::into),
+            version: Kept::version(object).map(Into::into),
+            environment: environment.map(|(user, class)| format!("{user}-{class}").into()),
+            owners: object.owner_references().iter().map(|owner| owner.uid.as_str().into()).collect(),
+            hash: labels.get(labels::REVISION).map(|hash| hash.as_str().into()),
+            number: object.revision,
+            parameters: parameters.map(|parameters| parameters.to_string().into()),
+        }
+    }
+
+    /// The environment that its labels name.
+    pub fn id(&self) -> Option<EnvironmentId> {
+        Some(EnvironmentId::new(&self.namespace, self.environment.as_deref()?))
+    }
+
+    /// The hash of its pod template.
+    pub fn hash(&self) -> Option<&str> {
+        self.hash.as_deref()
+    }
+
+    /// Its number.
+    pub fn number(&self) -> i64 {
+        self.number
+    }
+
+    fn parameters(&self) -> Option<Value> {
+        serde_json::from_str(self.parameters.as_deref()?).ok()
+    }
+}
+
+impl Kept for Revision {
+    fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn uid(&self) -> Option<&str> {
+        self.uid.as_deref()
+    }
+
+    fn version(&self) -> Option<&str> {
+        self.version.as_deref()
+    }
+}
+
 /// The numbers of revisions by the hash of their pod template.
-pub fn numbers(revisions: &[Arc<ControllerRevision>]) -> BTreeMap<String, i64> {
-    revisions.iter().filter_map(|r| Some((r.labels().get(labels::REVISION)?.clone(), r.revision))).collect()
+pub fn numbers(revisions: &[Arc<Revision>]) -> BTreeMap<String, i64> {
+    revisions.iter().filter_map(|revision| Some((revision.hash()?.to_owned(), revision.number))).collect()
 }
 
 /// Whether a revision holds just these parameters.
-pub fn holds(revision: &ControllerRevision, parameters: &Parameters) -> bool {
-    let wanted = json!(parameters.iter().collect::<BTreeMap<_, _>>());
-    revision.data.as_ref().and_then(|data| data.0.get("parameters")) == Some(&wanted)
+pub fn holds(revision: &Revision, parameters: &Parameters) -> bool {
+    revision.parameters() == Some(json!(parameters.iter().collect::<BTreeMap<_, _>>()))
 }
 
 impl Reconciler {
@@ -46,37 +120,37 @@ impl Reconciler {
     ) -> Result<Option<NewRevision>, kube::Error> {
         let mut known = self.own_revisions(id, environment);
         let newest = known.last().cloned();
-        if newest.as_ref().is_some_and(|newest| newest.labels().get(labels::REVISION).is_some_and(|it| it == hash)) {
+        if newest.as_ref().is_some_and(|newest| newest.hash() == Some(hash)) {
             return Ok(None);
         }
-        let number = newest.as_ref().map_or(1, |newest| newest.revision + 1);
+        let number = newest.as_ref().map_or(1, |newest| newest.number + 1);
         let api: Api<ControllerRevision> = Api::namespaced(self.client.clone(), &id.namespace);
         let name = format!("{}-{hash}", id.name);
         // A return to earlier values finds its revision by name: its number is raised, its content is the same.
         let revision = render(&name, environment, plan, hash, number);
         let params = PatchParams::apply(labels::OPERATOR_FIELD_MANAGER).force();
-        let written = Arc::new(api.patch(&name, &params, &Patch::Apply(&revision)).await?);
+        let written = Arc::new(Revision::of(&api.patch(&name, &params, &Patch::Apply(&revision)).await?));
         self.world.revisions.wrote(id, written.clone());
-        known.retain(|revision| revision.name_any() != name);
+        known.retain(|revision| *revision.name != *name);
         known.push(written);
         for old in known.iter().take(known.len().saturating_sub(KEPT)) {
-            match api.delete(&old.name_any(), &DeleteParams::background()).await {
+            match api.delete(&old.name, &DeleteParams::background()).await {
                 Ok(_) => drop(self.world.revisions.remove(old)),
                 Err(error) => {
-                    tracing::debug!(revision = old.name_any(), %error, "an old revision could not be removed");
+                    tracing::debug!(revision = &*old.name, %error, "an old revision could not be removed");
                 }
             }
         }
-        let changes = changes(newest.as_ref().map(|newest| &newest.data), plan);
+        let changes = changes(newest.as_deref(), plan);
         Ok(Some(NewRevision { number, changes }))
     }
 
     /// The revisions of this very Environment, not of one of the same name before it; the newest is the last.
-    pub fn own_revisions(&self, id: &EnvironmentId, environment: &Environment) -> Vec<Arc<ControllerRevision>> {
-        let uid = environment.uid().unwrap_or_default();
+    pub fn own_revisions(&self, id: &EnvironmentId, environment: &Environment) -> Vec<Arc<Revision>> {
+        let uid = Kept::uid(environment).unwrap_or_default();
         let mut known = self.world.revisions.all(id);
-        known.retain(|revision| revision.owner_references().iter().any(|owner| owner.uid == uid));
-        known.sort_by_key(|revision| revision.revision);
+        known.retain(|revision| revision.owners.iter().any(|owner| **owner == *uid));
+        known.sort_by_key(|revision| revision.number);
         known
     }
 }
@@ -104,13 +178,14 @@ fn render(name: &str, environment: &Environment, plan: &Plan, hash: &str, number
     })
 }
 
-fn changes(before: Option<&Option<k8s_openapi::apimachinery::pkg::runtime::RawExtension>>, plan: &Plan) -> String {
+fn changes(before: Option<&Revision>, plan: &Plan) -> String {
     let Some(before) = before else {
         let all: Vec<String> = plan.parameters.iter().map(|(name, value)| format!("{name} {value}")).collect();
         return all.join(", ");
     };
-    let before = before.as_ref().and_then(|data| data.0.get("parameters"));
-    let was = |name: &str| before.and_then(|values| values.get(name)).and_then(Value::as_str).unwrap_or("(none)");
+    let before = before.parameters();
+    let was =
+        |name: &str| before.as_ref().and_then(|values| values.get(name)).and_then(Value::as_str).unwrap_or("(none)");
     let changed = plan.parameters.iter().filter(|(name, value)| was(name) != *value);
     let said: Vec<String> = changed.map(|(name, value)| format!("{name} {} → {value}", was(name))).collect();
     if said.is_empty() { "the class changed".to_owned() } else { said.join(", ") }

@@ -3,14 +3,17 @@
 use super::Namespaces;
 use super::classes::ClassBook;
 use super::reconcile::{Reconciler, selector};
+use super::revisions::Revision;
 use super::world::{EnvironmentId, Index, World};
+use crate::cluster::shared::{self, Feeder, Kept, Packed, plain};
+use crate::cluster::{Shared, Subscription, Told};
 use crate::gateways::Gateways;
 use crate::resources::{Environment, EnvironmentClass};
-use futures::{Stream, StreamExt};
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream, StreamExt};
 use kube::api::Api;
 use kube::core::NamespaceResourceScope;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event};
 use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -27,113 +30,118 @@ pub const KINDS: usize = 6;
 /// How often environments that are ready are compared with a table that changes.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// Starts a task for every watch.
+/// Starts a task for every kind. Those that others in this process want to know of as well are heard from the one watch
+/// that there is of each; Deployments and revisions are watched for as long as this operator acts.
 pub fn start(reconciler: &Arc<Reconciler>, shutdown: &CancellationToken, tasks: &mut JoinSet<()>) {
-    fn owned<K>(
-        reconciler: &Arc<Reconciler>,
-        shutdown: &CancellationToken,
-        tasks: &mut JoinSet<()>,
-        index: fn(&World) -> &Index<K>,
-    ) where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + DeserializeOwned
-            + Debug
-            + Send
-            + Sync
-            + 'static,
-    {
-        let config = watcher::Config::default().labels(&selector());
-        let identify = EnvironmentId::of_labelled::<K>;
-        let task = environments_or_owned(reconciler.clone(), shutdown.clone(), config, index, identify);
-        tasks.spawn(task);
-    }
-    owned(reconciler, shutdown, tasks, |world| &world.deployments);
-    owned(reconciler, shutdown, tasks, |world| &world.services);
-    owned(reconciler, shutdown, tasks, |world| &world.pods);
-    owned(reconciler, shutdown, tasks, |world| &world.revisions);
-    tasks.spawn(environments_or_owned(
-        reconciler.clone(),
-        shutdown.clone(),
-        watcher::Config::default(),
-        |world| &world.environments,
-        EnvironmentId::of_environment,
-    ));
-    tasks.spawn(classes(reconciler.clone(), shutdown.clone()));
+    let namespace = match &reconciler.namespaces {
+        Namespaces::All => None,
+        Namespaces::One(namespace) => Some(namespace.as_str()),
+    };
+    let shared = &reconciler.shared;
+    let mut spawn = |task: BoxFuture<'static, ()>| {
+        tasks.spawn(shutdown.clone().run_until_cancelled_owned(task).map(drop));
+    };
+    let environments = shared.environments.subscribe(namespace);
+    spawn(take(reconciler, environments, |world| &world.environments, EnvironmentId::of_environment));
+    let services = shared.services.subscribe(namespace);
+    spawn(take(reconciler, services, |world| &world.services, EnvironmentId::of_packed));
+    spawn(take(reconciler, shared.pods.subscribe(namespace), |world| &world.pods, EnvironmentId::of_packed));
+    let (deployments, watched) = watch(reconciler, namespace, |object| Packed::of(&plain(object)));
+    spawn(watched);
+    spawn(take(reconciler, deployments, |world| &world.deployments, EnvironmentId::of_packed));
+    let (revisions, watched) = watch(reconciler, namespace, |object| Some(Revision::of(&object)));
+    spawn(watched);
+    spawn(take(reconciler, revisions, |world| &world.revisions, Revision::id));
+    spawn(classes(reconciler.clone(), shared.classes.subscribe(None)).boxed());
     tasks.spawn(table(reconciler.clone(), shutdown.clone()));
 }
 
-/// Follows one namespaced kind.
-async fn environments_or_owned<K>(
-    reconciler: Arc<Reconciler>,
-    shutdown: CancellationToken,
-    config: watcher::Config,
-    index: fn(&World) -> &Index<K>,
-    identify: fn(&K) -> Option<EnvironmentId>,
-) where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug + Send + 'static,
+/// A watch of the operator's own, of what belongs to environments.
+fn watch<K, V>(
+    reconciler: &Reconciler,
+    namespace: Option<&str>,
+    keep: fn(K) -> Option<V>,
+) -> (Subscription<V>, BoxFuture<'static, ()>)
+where
+    V: Kept + Send + Sync + 'static,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + Debug
+        + Send
+        + Sync
+        + 'static,
 {
-    let api: Api<K> = match &reconciler.namespaces {
-        Namespaces::All => Api::all(reconciler.client.clone()),
-        Namespaces::One(namespace) => Api::namespaced(reconciler.client.clone(), namespace),
+    let client = reconciler.client.clone();
+    let api: Api<K> = match namespace {
+        None => Api::all(client),
+        Some(namespace) => Api::namespaced(client, namespace),
     };
-    let stream = watcher(api, config).default_backoff();
-    let index = index(&reconciler.world);
-    let mut listed = Vec::new();
-    let mut complete_once = false;
-    follow(stream, &shutdown, |event| match event {
-        Event::Init => listed.clear(),
-        Event::InitApply(object) => listed.extend(identify(&object).map(|id| (id, Arc::new(slim(object))))),
-        Event::InitDone => {
-            index.replace(std::mem::take(&mut listed)).into_iter().for_each(|id| reconciler.queue.push(id));
-            if !std::mem::replace(&mut complete_once, true) {
-                reconciler.listed();
-            }
-        }
-        Event::Apply(object) => {
-            if let Some(id) = identify(&object) {
-                // One whose labels were changed is missed by the environment that they named before.
-                let missed = index.insert(&id, Arc::new(slim(object)));
-                missed.into_iter().chain([id]).for_each(|id| reconciler.queue.push(id));
-            }
-        }
-        // Also of one that lost its labels: it is no more among those that the watch is for.
-        Event::Delete(object) => {
-            let missed = index.remove(&object);
-            missed.into_iter().chain(identify(&object)).for_each(|id| reconciler.queue.push(id));
-        }
-    })
-    .await;
+    let shared = Shared::new();
+    let config = watcher::Config::default().labels(&selector());
+    (shared.subscribe(None), shared::watch(Feeder::new(&shared, keep), api, config).boxed())
 }
 
-/// Follows the classes, and judges them anew with every change.
-async fn classes(reconciler: Arc<Reconciler>, shutdown: CancellationToken) {
-    let stream = watcher(Api::<EnvironmentClass>::all(reconciler.client.clone()), watcher::Config::default());
+/// Takes what is told of one namespaced kind.
+fn take<K>(
+    reconciler: &Arc<Reconciler>,
+    mut subscription: Subscription<K>,
+    index: fn(&World) -> &Index<K>,
+    identify: fn(&K) -> Option<EnvironmentId>,
+) -> BoxFuture<'static, ()>
+where
+    K: Kept + Send + Sync + 'static,
+{
+    let reconciler = reconciler.clone();
+    let take = async move {
+        let index = index(&reconciler.world);
+        let mut complete_once = false;
+        while let Some(told) = subscription.next().await {
+            match told {
+                Told::All(objects) => {
+                    let listed = objects.into_iter().filter_map(|object| Some((identify(&object)?, object))).collect();
+                    index.replace(listed).into_iter().for_each(|id| reconciler.queue.push(id));
+                    if !std::mem::replace(&mut complete_once, true) {
+                        reconciler.listed();
+                    }
+                }
+                Told::Put(object) => {
+                    // One whose labels were changed is missed by the environment that they named before; so is one that
+                    // lost them.
+                    let missed = match identify(&object) {
+                        Some(id) => index.insert(&id, object).into_iter().chain([id]).collect(),
+                        None => Vec::from_iter(index.lost(&object)),
+                    };
+                    missed.into_iter().for_each(|id| reconciler.queue.push(id));
+                }
+                Told::Gone(object) => {
+                    let missed = match identify(&object) {
+                        Some(id) => index.remove(&object).into_iter().chain([id]).collect(),
+                        None => Vec::from_iter(index.lost(&object)),
+                    };
+                    missed.into_iter().for_each(|id| reconciler.queue.push(id));
+                }
+            }
+        }
+    };
+    take.boxed()
+}
+
+/// Takes what is told of the classes, and judges them anew with every change.
+async fn classes(reconciler: Arc<Reconciler>, mut subscription: Subscription<EnvironmentClass>) {
     let mut known: BTreeMap<String, Arc<EnvironmentClass>> = BTreeMap::new();
-    let mut listing = false;
     let mut complete_once = false;
-    follow(stream.default_backoff(), &shutdown, |event| {
-        match event {
-            Event::Init => {
-                known.clear();
-                listing = true;
-            }
-            Event::InitApply(class) | Event::Apply(class) => {
-                known.insert(class.name_any(), Arc::new(slim(class)));
-            }
-            Event::Delete(class) => {
-                known.remove(&class.name_any());
-            }
-            Event::InitDone => listing = false,
+    while let Some(told) = subscription.next().await {
+        match told {
+            Told::All(classes) => known = classes.into_iter().map(|class| (class.name_any(), class)).collect(),
+            Told::Put(class) => drop(known.insert(class.name_any(), class)),
+            Told::Gone(class) => drop(known.remove(&class.name_any())),
         }
-        if !listing {
-            publish(&reconciler, ClassBook::judge(known.values().cloned().collect(), &reconciler.domain));
-            if !std::mem::replace(&mut complete_once, true) {
-                reconciler.listed();
-            }
+        publish(&reconciler, ClassBook::judge(known.values().cloned().collect(), &reconciler.domain));
+        if !std::mem::replace(&mut complete_once, true) {
+            reconciler.listed();
         }
-    })
-    .await;
+    }
 }
 
 /// Makes `book` the current one, and wakes the environments for which that changes something.
@@ -215,12 +223,6 @@ pub(super) async fn follow<K>(
             None => return,
         }
     }
-}
-
-/// Without what nobody here reads.
-fn slim<K: ResourceExt>(mut object: K) -> K {
-    object.managed_fields_mut().clear();
-    object
 }
 
 impl Reconciler {

@@ -1,10 +1,13 @@
 //! What the operator has seen of the cluster, by environment.
 
+use super::revisions::Revision;
 use crate::cluster::Gone;
-use crate::resources::{Environment, labels};
-use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
+use crate::cluster::shared::{Kept, Packed};
+use crate::resources::Environment;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service};
-use kube::ResourceExt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -30,10 +33,8 @@ impl EnvironmentId {
     }
 
     /// That of an object which carries the labels of an environment.
-    pub fn of_labelled<K: ResourceExt>(object: &K) -> Option<Self> {
-        let labels = object.labels();
-        let (user, class) = (labels.get(labels::USER)?, labels.get(labels::CLASS)?);
-        Some(Self::new(object.meta().namespace.as_deref()?, &format!("{user}-{class}")))
+    pub fn of_packed<K>(object: &Packed<K>) -> Option<Self> {
+        Some(Self::new(object.namespace(), object.environment()?))
     }
 }
 
@@ -49,13 +50,13 @@ pub struct World {
     /// The environments themselves.
     pub environments: Index<Environment>,
     /// Their Deployments.
-    pub deployments: Index<Deployment>,
+    pub deployments: Index<Packed<Deployment>>,
     /// Their Services.
-    pub services: Index<Service>,
+    pub services: Index<Packed<Service>>,
     /// Their pods.
-    pub pods: Index<Pod>,
+    pub pods: Index<Packed<Pod>>,
     /// Their history.
-    pub revisions: Index<ControllerRevision>,
+    pub revisions: Index<Revision>,
 }
 
 type Objects<K> = HashMap<EnvironmentId, BTreeMap<String, Arc<K>>>;
@@ -83,13 +84,13 @@ impl<K> Default for Known<K> {
     }
 }
 
-impl<K: ResourceExt> Known<K> {
+impl<K: Kept> Known<K> {
     /// Takes the object out of `home`, if it is the one known there by its name.
     fn take(&mut self, home: &EnvironmentId, object: &K) {
         let Some(place) = self.objects.get_mut(home) else { return };
-        let name = object.name_any();
-        if place.get(&name).is_some_and(|known| known.uid() == object.uid()) {
-            place.remove(&name);
+        let name = object.name();
+        if place.get(name).is_some_and(|known| known.uid() == object.uid()) {
+            place.remove(name);
         }
         if place.is_empty() {
             self.objects.remove(home);
@@ -98,7 +99,7 @@ impl<K: ResourceExt> Known<K> {
 
     /// Puts `object` in, unless a newer version of it is there. Returns the other environment that it was with until now.
     fn insert(&mut self, id: &EnvironmentId, object: Arc<K>) -> Option<EnvironmentId> {
-        let (name, uid) = (object.name_any(), object.uid());
+        let (name, uid) = (object.name().to_owned(), object.uid().map(str::to_owned));
         let home = uid.as_ref().and_then(|uid| self.homes.get(uid)).unwrap_or(id).clone();
         let there = self.objects.get(&home).and_then(|place| place.get(&name));
         if there.is_some_and(|there| is_older(&*object, &**there)) {
@@ -120,11 +121,11 @@ impl<K> Default for Index<K> {
     }
 }
 
-impl<K: ResourceExt> Index<K> {
+impl<K: Kept> Index<K> {
     /// Puts in what a write of ours was answered with, unless a newer version of it is there, or it is gone by now.
     pub fn wrote(&self, id: &EnvironmentId, object: Arc<K>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if object.uid().is_none_or(|uid| !known.gone.has(&uid)) {
+        if object.uid().is_none_or(|uid| !known.gone.has(uid)) {
             known.insert(id, object);
         }
     }
@@ -135,7 +136,7 @@ impl<K: ResourceExt> Index<K> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         // One that only lost its labels comes back with the same uid.
         if let Some(uid) = object.uid() {
-            known.gone.forget(&uid);
+            known.gone.forget(uid);
         }
         known.insert(id, object)
     }
@@ -145,8 +146,18 @@ impl<K: ResourceExt> Index<K> {
     pub fn remove(&self, object: &K) -> Option<EnvironmentId> {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let uid = object.uid()?;
-        known.gone.add(uid.clone());
-        let home = known.homes.remove(&uid)?;
+        known.gone.add(uid.to_owned());
+        let home = known.homes.remove(uid)?;
+        known.take(&home, object);
+        Some(home)
+    }
+
+    /// Takes `object` out if it is known: it is there, and of no environment any more. Returns the one that it was with.
+    pub fn lost(&self, object: &K) -> Option<EnvironmentId> {
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        let uid = object.uid()?;
+        let home = known.homes.remove(uid)?;
+        known.gone.add(uid.to_owned());
         known.take(&home, object);
         Some(home)
     }
@@ -155,8 +166,8 @@ impl<K: ResourceExt> Index<K> {
     pub fn replace(&self, listed: Vec<(EnvironmentId, Arc<K>)>) -> HashSet<EnvironmentId> {
         let mut fresh = Known::default();
         for (id, object) in listed {
-            fresh.homes.extend(object.uid().map(|uid| (uid, id.clone())));
-            fresh.objects.entry(id).or_default().insert(object.name_any(), object);
+            fresh.homes.extend(object.uid().map(|uid| (uid.to_owned(), id.clone())));
+            fresh.objects.entry(id).or_default().insert(object.name().to_owned(), object);
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let concerned = known.objects.keys().chain(fresh.objects.keys()).cloned().collect();
@@ -193,10 +204,29 @@ impl<K: ResourceExt> Index<K> {
     }
 }
 
+impl<K: kube::Resource + Serialize + DeserializeOwned> Index<Packed<K>> {
+    /// Puts in what a write of ours was answered with, as [`Index::wrote`] does.
+    pub fn wrote_whole(&self, id: &EnvironmentId, object: &K) {
+        if let Some(packed) = Packed::of(object) {
+            self.wrote(id, Arc::new(packed));
+        }
+    }
+
+    /// The object `name` of an environment, whole.
+    pub fn whole(&self, id: &EnvironmentId, name: &str) -> Option<Arc<K>> {
+        self.one(id, name)?.unpack().map(Arc::new)
+    }
+
+    /// All objects of an environment, whole, by name.
+    pub fn all_whole(&self, id: &EnvironmentId) -> Vec<Arc<K>> {
+        self.all(id).iter().filter_map(|packed| packed.unpack()).map(Arc::new).collect()
+    }
+}
+
 /// Whether `a` is an older version of the very object `b`. Resource versions are numbers that grow; one that is no
 /// number cannot be compared and counts as newer.
-fn is_older<K: ResourceExt>(a: &K, b: &K) -> bool {
-    let number = |object: &K| object.resource_version().and_then(|version| version.parse::<u64>().ok());
+fn is_older<K: Kept>(a: &K, b: &K) -> bool {
+    let number = |object: &K| object.version().and_then(|version| version.parse::<u64>().ok());
     a.uid() == b.uid() && matches!((number(a), number(b)), (Some(a), Some(b)) if a < b)
 }
 
@@ -217,7 +247,7 @@ mod tests {
         let (index, id) = (Index::default(), EnvironmentId::new("default", "a-x"));
         index.insert(&id, pod("p", "1", "10"));
         index.insert(&id, pod("p", "1", "9"));
-        assert_eq!(index.one(&id, "p").unwrap().resource_version().as_deref(), Some("10"));
+        assert_eq!(index.one(&id, "p").unwrap().version(), Some("10"));
         index.insert(&id, pod("p", "2", "11"));
         index.remove(&pod("p", "1", "12"));
         assert!(index.one(&id, "p").is_some(), "the deletion was of the one before");
@@ -240,7 +270,7 @@ mod tests {
         // It had lost its labels, and has them again.
         index.insert(&id, pod("p", "2", "15"));
         index.wrote(&id, pod("p", "2", "16"));
-        assert_eq!(index.one(&id, "p").unwrap().resource_version().as_deref(), Some("16"));
+        assert_eq!(index.one(&id, "p").unwrap().version(), Some("16"));
     }
 
     #[test]
@@ -256,6 +286,19 @@ mod tests {
         assert!(index.one(&from, "p").is_some() && index.one(&to, "p").is_none());
         assert_eq!(index.remove(&pod("p", "1", "13")), Some(from.clone()));
         assert!(index.ids().is_empty());
+    }
+
+    #[test]
+    fn an_object_that_lost_its_labels_is_missed_and_others_without_any_leave_no_trace() {
+        let (index, id) = (Index::default(), EnvironmentId::new("default", "a-x"));
+        index.insert(&id, pod("p", "1", "10"));
+        assert_eq!(index.lost(&pod("q", "2", "11")), None);
+        assert_eq!(index.lost(&pod("p", "1", "12")), Some(id.clone()));
+        index.wrote(&id, pod("p", "1", "11"));
+        assert!(index.ids().is_empty(), "an answer to a write from before");
+        index.wrote(&id, pod("q", "2", "13"));
+        assert_eq!(index.insert(&id, pod("p", "1", "14")), None);
+        assert_eq!(index.all(&id).len(), 2, "it has its labels again");
     }
 
     #[test]

@@ -112,6 +112,12 @@ fn the_manager_asks_each_gateway_and_may_do_so() {
         let wanted = if sets.contains(&"namespaced=true") { vec!["doorstep"] } else { vec![] };
         assert_eq!(own, wanted, "{sets:?}");
     }
+    let one = template(&["namespaced=true", "namespace=team"]);
+    let told = "--publish-service=doorstep/doorstep-gateway";
+    assert!(
+        find(&one, "Deployment/doorstep-manager").to_string().contains(told),
+        "its address is told in one namespace too"
+    );
     let alone = template(&["gateway.enabled=false"]);
     assert!(!find(&alone, "Deployment/doorstep-manager").to_string().contains("--gateway="), "there is none to ask");
 }

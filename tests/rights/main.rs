@@ -68,16 +68,21 @@ fn the_gateways_rule_is_named(setting: &Setting, for_manager: &[&str]) {
     let role = roles.iter().find(is_gateways).expect("a Role for the gateways' slices");
     let manager =
         || setting.manager(&[for_manager, &["--gateway", "default/rights-doorstep-gateway-admin:9090"]].concat());
-    let sentence = "the ServiceAccount may not list endpointslices.discovery.k8s.io in the namespace default; it is not \
-                    known which gateways there are";
-    setting.without(role, 0, || {
-        let manager = manager();
-        harness::wait_for(sentence, || match manager.readyz() {
-            told if told.contains(sentence) => Ok(()),
-            told => Err(told),
+    let sentences = [
+        "may not list endpointslices.discovery.k8s.io in the namespace default; it is not known which gateways there are",
+        "may not get services in the namespace default; Ingresses do not tell the gateway's address",
+    ];
+    assert_eq!(role["rules"].as_array().unwrap().len(), sentences.len(), "{role}");
+    for (at, sentence) in sentences.into_iter().enumerate() {
+        setting.without(role, at, || {
+            let manager = manager();
+            harness::wait_for(sentence, || match manager.readyz() {
+                told if told.contains(sentence) => Ok(()),
+                told => Err(told),
+            });
+            manager.stop();
         });
-        manager.stop();
-    });
+    }
     let manager = manager();
     leader::leads(&manager);
     assert!(!manager.readyz().contains("missing right"), "{}", manager.readyz());

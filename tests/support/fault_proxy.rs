@@ -80,6 +80,28 @@ struct Counts {
     gone: AtomicU64,
     /// How often each kind of thing was asked for, like `WATCH pods`.
     asked: std::sync::Mutex<BTreeMap<String, u64>>,
+    /// How many watches of each kind are open now.
+    watches: std::sync::Mutex<BTreeMap<String, u64>>,
+}
+
+/// A watch that is open.
+struct OpenWatch(String, Arc<Counts>);
+
+impl OpenWatch {
+    fn of<B>(request: &Request<B>, counts: &Arc<Counts>) -> Option<Self> {
+        let kind = asked(request).strip_prefix("WATCH ")?.to_owned();
+        *counts.watches.lock().unwrap_or_else(PoisonError::into_inner).entry(kind.clone()).or_default() += 1;
+        Some(Self(kind, counts.clone()))
+    }
+}
+
+impl Drop for OpenWatch {
+    fn drop(&mut self) {
+        let mut open = self.1.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.0) {
+            *count -= 1;
+        }
+    }
 }
 
 type Body = UnsyncBoxBody<Bytes, hyper::Error>;
@@ -132,6 +154,12 @@ impl FaultProxy {
     /// How often each kind of thing was asked for so far, like `LIST pods` or `PATCH environments/status`.
     pub fn asked(&self) -> BTreeMap<String, u64> {
         self.counts.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How many watches of each kind are open now.
+    pub fn watches(&self) -> BTreeMap<String, u64> {
+        let open = self.counts.watches.lock().unwrap_or_else(PoisonError::into_inner);
+        open.iter().filter(|(_, count)| **count > 0).map(|(kind, count)| (kind.clone(), *count)).collect()
     }
 
     /// How many watches the API server has told so far that their version is gone (410).
@@ -200,6 +228,7 @@ async fn answer(
     connection: Arc<Mutex<Option<Connection>>>,
 ) -> Result<Response<Body>, io::Error> {
     *behind.counts.asked.lock().unwrap_or_else(PoisonError::into_inner).entry(asked(&request)).or_default() += 1;
+    let watch = OpenWatch::of(&request, &behind.counts);
     let fault = not_hanging(&mut behind.state).await;
     if let Fault::Answer(status) = fault {
         behind.counts.answered.fetch_add(1, Ordering::Relaxed);
@@ -217,7 +246,7 @@ async fn answer(
         return Err(io::Error::other("the one that asked is dead"));
     }
     *connection = Some(sender);
-    Ok(answer.map(|body| streamed(body, behind)))
+    Ok(answer.map(|body| streamed(body, behind, watch)))
 }
 
 /// The verb and the resource of a request, without any name.
@@ -264,8 +293,9 @@ fn write_of<B>(request: &Request<B>) -> Option<String> {
 }
 
 /// What the API server says, frame by frame, and nothing of it while it hangs.
-fn streamed(body: Incoming, behind: Behind) -> Body {
+fn streamed(body: Incoming, behind: Behind, watch: Option<OpenWatch>) -> Body {
     let frames = BodyStream::new(body).then(move |frame| {
+        let _open = &watch;
         let Behind { mut state, counts, .. } = behind.clone();
         async move {
             not_hanging(&mut state).await;

@@ -13,7 +13,7 @@ pub async fn close_interrupted(
 ) -> Result<usize, StoreError> {
     let calls = store.audit().interrupted().await?;
     for call in &calls {
-        let after = observed(client, namespace, &call.begun.target).await;
+        let after = observed(client, namespace, &call.begun.target).await.and_then(|seen| seen.wish());
         let said = Some("the manager ended before the call did; this is what was seen afterwards".to_owned());
         let ended = Ended { at: now, result: Outcome::Interrupted, status: None, after, said };
         store.audit().end(call, ended).await?;

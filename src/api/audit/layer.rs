@@ -4,7 +4,7 @@ use super::super::problem::Told;
 use super::super::request_id::RequestId;
 use super::super::tls::Peer;
 use super::super::{ApiState, Shared, idempotency, store, verbs};
-use super::observe::observed;
+use super::observe::{Observed, Sight, observed};
 use crate::identity::{Caller, Scope};
 use crate::store::{Begun, Call, Ended, Outcome, Target, Who};
 use axum::RequestExt as _;
@@ -37,20 +37,29 @@ pub(in crate::api) async fn record(State(state): Shared, mut request: Request, n
         return next.run(request).await;
     }
     let mut begun = begun(&state, &mut request).await;
-    begun.before = observed(&state.client, &state.namespace, &begun.target).await;
+    let seen = observed(&state.client, &state.namespace, &begun.target).await;
+    begun.before = seen.as_ref().and_then(Observed::wish);
+    let sight = Sight::new(seen);
     let call = match state.store.audit().begin(begun).await {
         Ok(call) => call,
         Err(error) => return store::problem(&error).into_response(),
     };
     // A task of its own: a caller that goes away must not leave a call half done, or without its end.
     let work = async move {
-        let response = AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
+        let call_itself = sight.clone().during(next.run(request));
+        let response = AssertUnwindSafe(call_itself).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!("a handler of the management API panicked");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         });
         let mut ended = ended(&state, &response);
         if ended.after.is_none() && ended.result == Outcome::Done {
-            ended.after = observed(&state.client, &state.namespace, &call.begun.target).await;
+            ended.after = match sight.after() {
+                Some(after) => Some(after),
+                None => {
+                    let seen = observed(&state.client, &state.namespace, &call.begun.target).await;
+                    seen.and_then(|seen| seen.wish())
+                }
+            };
         }
         end(&state, call, ended).await;
         response

@@ -17,4 +17,5 @@ pub use view::{AuditList, AuditRecord};
 
 pub(super) use layer::{Refused, record, refused};
 pub(super) use list::*;
+pub(super) use observe::{at_first, became};
 pub(super) use verify::*;

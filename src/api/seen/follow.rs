@@ -1,69 +1,45 @@
-//! The two watches.
+//! What the two watches tell.
 
 use super::Seen;
+use crate::cluster::{Subscription, Told};
 use crate::model::EnvironmentKey;
 use crate::resources::{Environment, EnvironmentClass};
-use futures::{Stream, StreamExt as _};
-use kube::runtime::WatchStreamExt as _;
-use kube::runtime::watcher::{self, Event, watcher};
-use kube::{Api, Resource, ResourceExt as _};
+use kube::ResourceExt as _;
 use std::sync::Arc;
 
 /// How many kinds are watched.
 pub(super) const KINDS: usize = 2;
 
-/// Follows the environments of a namespace.
-pub(super) async fn environments(seen: Arc<Seen>, client: kube::Client, namespace: String) {
-    let stream = watcher(Api::<Environment>::namespaced(client, &namespace), watcher::Config::default());
-    let (mut listed, mut first) = (Vec::new(), true);
-    take(stream.default_backoff(), |event| match event {
-        Event::Init => listed.clear(),
-        Event::InitApply(object) => listed.push(object),
-        Event::InitDone => {
-            seen.replace(&std::mem::take(&mut listed), first);
-            if std::mem::take(&mut first) {
-                seen.listed.send_modify(|kinds| *kinds += 1);
+/// Follows the environments.
+pub(super) async fn environments(seen: Arc<Seen>, mut told: Subscription<Environment>) {
+    let mut first = true;
+    while let Some(told) = told.next().await {
+        match told {
+            Told::All(objects) => {
+                seen.replace(&objects, first);
+                seen.note_list(&mut first);
+            }
+            Told::Put(object) => seen.note(&object),
+            Told::Gone(object) => {
+                if let Some(key) = EnvironmentKey::from_object_name(&object.name_any()) {
+                    seen.forget(&key, object.uid().as_deref());
+                }
             }
         }
-        Event::Apply(object) => seen.note(&object),
-        Event::Delete(object) => {
-            if let Some(key) = EnvironmentKey::from_object_name(&object.name_any()) {
-                seen.forget(&key, object.uid().as_deref());
-            }
-        }
-    })
-    .await;
+    }
 }
 
 /// Follows the classes.
-pub(super) async fn classes(seen: Arc<Seen>, client: kube::Client) {
-    let stream = watcher(Api::<EnvironmentClass>::all(client), watcher::Config::default());
-    let (mut listed, mut first) = (Vec::new(), true);
-    take(stream.default_backoff(), |event| match event {
-        Event::Init => listed.clear(),
-        Event::InitApply(class) => listed.push(class),
-        Event::InitDone => {
-            seen.replace_classes(std::mem::take(&mut listed));
-            if std::mem::take(&mut first) {
-                seen.listed.send_modify(|kinds| *kinds += 1);
+pub(super) async fn classes(seen: Arc<Seen>, mut told: Subscription<EnvironmentClass>) {
+    let mut first = true;
+    while let Some(told) = told.next().await {
+        match told {
+            Told::All(classes) => {
+                seen.replace_classes(classes);
+                seen.note_list(&mut first);
             }
-        }
-        Event::Apply(class) => seen.note_class(class),
-        Event::Delete(class) => seen.forget_class(&class.name_any()),
-    })
-    .await;
-}
-
-/// Hands over every event. The watcher mends itself; what it could not do is logged.
-async fn take<K: Resource<DynamicType = ()>>(
-    stream: impl Stream<Item = watcher::Result<Event<K>>>,
-    mut take: impl FnMut(Event<K>),
-) {
-    let mut stream = std::pin::pin!(stream);
-    while let Some(event) = stream.next().await {
-        match event {
-            Ok(event) => take(event),
-            Err(error) => tracing::warn!(kind = %K::kind(&()), %error, "a watch of the API broke; it begins anew"),
+            Told::Put(class) => seen.note_class(class),
+            Told::Gone(class) => seen.forget_class(&class.name_any()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What is known of the environments and classes: one watch for each kind, and no listing in a call.
+//! What is known of the environments and classes, from the watches that the whole process shares: no listing in a call.
 //!
 //! Environments are kept as the API tells them, in both orders in which lists are asked for, so that a page costs what is on
 //! it. What the API itself writes is put in at once: a caller reads its own writes. Each change becomes news for the streams.
@@ -12,7 +12,7 @@ pub use news::{News, NewsKind};
 
 use super::environment_view::EnvironmentView;
 use super::problem::{Code, Problem};
-use crate::cluster::Gone;
+use crate::cluster::{Gone, SharedKinds};
 use crate::model::EnvironmentKey;
 use crate::resources::{Environment, EnvironmentClass};
 use kube::ResourceExt;
@@ -88,13 +88,21 @@ pub enum Order {
 }
 
 impl Seen {
-    /// Starts the watches; they end with `shutdown`.
-    pub fn start(client: &kube::Client, namespace: &str, shutdown: &CancellationToken) -> Arc<Self> {
+    /// Begins to follow them in a namespace; it ends with `shutdown`.
+    pub fn start(kinds: &SharedKinds, namespace: &str, shutdown: &CancellationToken) -> Arc<Self> {
         let seen = Arc::new(Self { known: RwLock::default(), feed: Feed::new(), listed: watch::Sender::new(0) });
-        let environments = follow::environments(seen.clone(), client.clone(), namespace.to_owned());
+        let environments = follow::environments(seen.clone(), kinds.environments.subscribe(Some(namespace)));
         tokio::spawn(shutdown.clone().run_until_cancelled_owned(environments));
-        tokio::spawn(shutdown.clone().run_until_cancelled_owned(follow::classes(seen.clone(), client.clone())));
+        let classes = follow::classes(seen.clone(), kinds.classes.subscribe(None));
+        tokio::spawn(shutdown.clone().run_until_cancelled_owned(classes));
         seen
+    }
+
+    /// One more kind is known whole, if this is the first time.
+    fn note_list(&self, first: &mut bool) {
+        if std::mem::take(first) {
+            self.listed.send_modify(|kinds| *kinds += 1);
+        }
     }
 
     /// The news.
@@ -177,7 +185,12 @@ impl Seen {
     /// Takes what the watch tells.
     fn note(&self, object: &Environment) {
         let Some(item) = Item::of(object) else { return };
-        self.take(&mut self.known.write().unwrap_or_else(PoisonError::into_inner), item);
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        // One that was written while a list was on its way was not in it, and is told now.
+        if let Some(uid) = &item.uid {
+            known.gone.forget(uid);
+        }
+        self.take(&mut known, item);
     }
 
     fn take(&self, known: &mut Known, item: Item) {
@@ -205,9 +218,9 @@ impl Seen {
     }
 
     /// Puts a complete list in the place of all that was known.
-    fn replace(&self, objects: &[Environment], first: bool) {
+    fn replace(&self, objects: &[Arc<Environment>], first: bool) {
         let mut fresh = Known::default();
-        objects.iter().filter_map(Item::of).for_each(|item| fresh.put(Arc::new(item)));
+        objects.iter().filter_map(|object| Item::of(object)).for_each(|item| fresh.put(Arc::new(item)));
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         fresh.classes = std::mem::take(&mut known.classes);
         fresh.gone = std::mem::take(&mut known.gone);
@@ -239,9 +252,9 @@ impl Seen {
     }
 
     /// Takes a class that the watch tells.
-    fn note_class(&self, class: EnvironmentClass) {
+    fn note_class(&self, class: Arc<EnvironmentClass>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.classes.insert(class.name_any(), Arc::new(class));
+        known.classes.insert(class.name_any(), class);
     }
 
     /// Takes a class out.
@@ -251,9 +264,9 @@ impl Seen {
         known.gone_unless(false, class.and_then(|class| class.uid()).as_deref());
     }
 
-    fn replace_classes(&self, classes: Vec<EnvironmentClass>) {
+    fn replace_classes(&self, classes: Vec<Arc<EnvironmentClass>>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        known.classes = classes.into_iter().map(|class| (class.name_any(), Arc::new(class))).collect();
+        known.classes = classes.into_iter().map(|class| (class.name_any(), class)).collect();
     }
 
     fn tell(&self, before: Option<&Item>, after: Option<&Item>) {

@@ -333,6 +333,7 @@ pub const RIGHTS: &[Right] = &[
         &[List, Watch],
         "it is not known which gateways there are, and nothing becomes ready",
     ),
+    right((Manager, Gateways, Degrades), "", "services", &[Get], "Ingresses do not tell the gateway's address"),
     right(
         (Manager, Tokens, Degrades),
         "authentication.k8s.io",

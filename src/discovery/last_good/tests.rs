@@ -96,6 +96,7 @@ impl Cluster {
             routes: None,
             certificates: CertificateConfig::default(),
             uses: None,
+            shared: None,
             last_good: Some(LastGoodConfig { path: self.last_good().path, cluster: "test".into() }),
         };
         let discovery = super::super::start(config, table.clone(), &end);
@@ -319,6 +320,7 @@ async fn a_half_of_a_list_reaches_neither_the_writer_nor_the_keeper() {
         changes,
         notes: Notes(Some(notes)),
         kinds: Kinds::new(&BTreeSet::new()),
+        shared: None,
         shutdown: CancellationToken::new(),
     };
     let service = || object::<Service>(json!({"metadata": {"name": "a", "namespace": "default"}}));
