@@ -1,14 +1,20 @@
 //! The chart's values: each is in the schema with a sentence and in the documentation, and a wrong one is refused.
 
-use super::helm::{chart, helm, root, template_text};
+use super::helm::{SETS, chart, helm, root, template_text};
 use serde_json::Value;
 use std::fmt::Write as _;
 
 #[test]
-fn helm_lint_has_nothing_to_say() {
-    let output = helm(&["lint", "--strict", &chart().display().to_string()]);
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && !said.contains("[WARNING]") && !said.contains("[ERROR]"), "{said}");
+fn helm_lint_has_nothing_to_say_of_any_set_of_values() {
+    let chart = chart().display().to_string();
+    for sets in SETS {
+        let values = sets.iter().flat_map(|set| ["--set", set]);
+        let lint = ["lint", "--strict", &chart, "--kube-version", "1.36.0"].into_iter().chain(values);
+        let output = helm(&lint.collect::<Vec<_>>());
+        let said = String::from_utf8_lossy(&output.stdout);
+        let clean = output.status.success() && !said.contains("[WARNING]") && !said.contains("[ERROR]");
+        assert!(clean, "{sets:?}: {said}");
+    }
 }
 
 #[test]
