@@ -1,6 +1,7 @@
 //! What happens on a client's connection, seen from its bytes: for deadlines that hyper does not keep, and for what its
 //! parser does not tell.
 
+use super::framing::Framing;
 use super::limits::Limits;
 use std::io;
 use std::pin::Pin;
@@ -27,15 +28,11 @@ pub(super) struct Activity {
     blocked_since: AtomicU64,
     /// When the last request ended; milliseconds since the epoch.
     idle_since: AtomicU64,
-    /// Whether the head that came last has a Content-Length. hyper removes it beside Transfer-Encoding, silently.
-    ///
-    /// Bytes that come while a request is under way are not looked at: hyper alone knows where that request's content ends
-    /// and a pipelined head begins. In such a head a Content-Length beside `Transfer-Encoding: chunked` is therefore not
-    /// refused, but ignored, as RFC 9112, section 6.1, allows. That is safe: hyper reads the content as chunked and closes
-    /// the connection after the response, so that nothing behind it is read as a request; the backend gets the content
-    /// framed anew, in the one way in which it was read, without that length. All other faults of framing are refused there as in a first head: hyper and
-    /// `request::check` see them.
-    has_length: AtomicBool,
+    /// Requests that have begun.
+    begun: AtomicU64,
+    /// The number of the first request whose head says its content's length in two ways; 0: none has. Such a request is refused and ends its connection, so that no
+    /// later one is asked for.
+    two_lengths: AtomicU64,
 }
 
 impl Activity {
@@ -50,7 +47,8 @@ impl Activity {
             kept_back: AtomicBool::new(false),
             blocked_since: AtomicU64::new(0),
             idle_since: AtomicU64::new(now),
-            has_length: AtomicBool::new(false),
+            begun: AtomicU64::new(0),
+            two_lengths: AtomicU64::new(0),
         })
     }
 
@@ -64,12 +62,19 @@ impl Activity {
         millis(self.epoch.elapsed())
     }
 
-    /// A request has come. Tells whether the bytes of its head had a Content-Length.
+    /// The connection is a tunnel from here on: its bytes are no requests.
+    pub(super) fn is_tunnel(&self) {
+        self.is_multiplexed();
+    }
+
+    /// A request has come. Tells whether its head had a Content-Length beside its Transfer-Encoding.
     pub(super) fn begin(&self) -> bool {
         self.in_flight.store(self.in_flight.load(Relaxed) + 1, Relaxed);
         self.head_since.store(0, Relaxed);
         self.has_bytes.store(false, Relaxed);
-        self.has_length.swap(false, Relaxed)
+        let number = self.begun.load(Relaxed) + 1;
+        self.begun.store(number, Relaxed);
+        self.two_lengths.load(Relaxed) == number
     }
 
     /// A request has ended.
@@ -121,73 +126,32 @@ fn millis(duration: Duration) -> u64 {
 pub(super) struct Watched<S> {
     inner: S,
     prefix: Vec<u8>,
-    scan: Scan,
+    framing: Framing,
     activity: Arc<Activity>,
 }
 
 impl<S> Watched<S> {
     pub(super) fn new(inner: S, prefix: Vec<u8>, activity: Arc<Activity>) -> Self {
-        Self { inner, prefix, scan: Scan::default(), activity }
+        Self { inner, prefix, framing: Framing::default(), activity }
     }
 
     fn saw(&mut self, bytes: &[u8]) {
         let activity = &self.activity;
-        if bytes.is_empty() || activity.multiplexed.load(Relaxed) || activity.in_flight.load(Relaxed) > 0 {
+        if bytes.is_empty() || activity.multiplexed.load(Relaxed) {
+            return;
+        }
+        if let Some(number) = self.framing.follow(bytes)
+            && activity.two_lengths.load(Relaxed) == 0
+        {
+            activity.two_lengths.store(number, Relaxed);
+        }
+        if activity.in_flight.load(Relaxed) > 0 {
             return;
         }
         activity.has_bytes.store(true, Relaxed);
         if activity.head_since.load(Relaxed) == 0 {
             activity.head_since.store(activity.now() + 1, Relaxed);
-            self.scan = Scan::default();
         }
-        if self.scan.finds_length(bytes) {
-            activity.has_length.store(true, Relaxed);
-        }
-    }
-}
-
-/// Looks for a Content-Length line in the bytes of a head, however they are cut.
-#[derive(Debug, Default)]
-struct Scan {
-    /// Bytes of the current line that agree with the name so far; `None`: they do not.
-    agreed: Option<usize>,
-    /// Whether the current line has a byte.
-    line_has_bytes: bool,
-    /// Whether a line came before.
-    began: bool,
-    ended: bool,
-}
-
-impl Scan {
-    fn finds_length(&mut self, bytes: &[u8]) -> bool {
-        const NAME: &[u8] = b"content-length";
-        let mut found = false;
-        for &byte in bytes {
-            if self.ended {
-                break;
-            }
-            match byte {
-                b'\n' => {
-                    self.ended = self.began && !self.line_has_bytes;
-                    self.began |= self.line_has_bytes;
-                    self.line_has_bytes = false;
-                    self.agreed = Some(0);
-                }
-                b'\r' => {}
-                _ => {
-                    self.line_has_bytes = true;
-                    self.agreed = match self.agreed {
-                        Some(n) if n == NAME.len() => {
-                            found |= byte == b':' || byte == b' ' || byte == b'\t';
-                            None
-                        }
-                        Some(n) if NAME.get(n).is_some_and(|want| byte.eq_ignore_ascii_case(want)) => Some(n + 1),
-                        Some(_) | None => None,
-                    };
-                }
-            }
-        }
-        found
     }
 }
 
@@ -290,26 +254,5 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::Scan;
-
-    #[test]
-    fn a_length_is_found_in_the_head_alone_however_it_is_cut() {
-        let with = b"POST / HTTP/1.1\r\nHost: a\r\ncOntent-Length: 5\r\n\r\n";
-        let without = b"\r\nPOST /Content-Length: HTTP/1.1\r\nX: Content-Length: 5\r\n\r\nContent-Length: 5\r\n";
-        for cut in 0..with.len() {
-            let (a, b) = with.split_at(cut);
-            let mut scan = Scan::default();
-            assert!(scan.finds_length(a) | scan.finds_length(b), "{cut}");
-        }
-        for cut in 0..without.len() {
-            let (a, b) = without.split_at(cut);
-            let mut scan = Scan::default();
-            assert!(!(scan.finds_length(a) | scan.finds_length(b)), "{cut}");
-        }
     }
 }

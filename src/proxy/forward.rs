@@ -24,13 +24,13 @@ pub(super) async fn handle(
     client: Rc<Client>,
     mut request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, Infallible> {
-    let has_length = client.activity.begin();
+    let has_two_lengths = client.activity.begin();
     let on_upgrade = hyper::upgrade::on(&mut request);
     let (mut parts, incoming) = request.into_parts();
     let request_id = fields::request_id(&parts.headers);
     let mut record = Record::begin(&client, &parts, request_id);
     let html = respond::wants_html(&parts.headers);
-    let routed = request::check(&parts, has_length, &client).and_then(|checked| {
+    let routed = request::check(&parts, has_two_lengths, &client).and_then(|checked| {
         record.host = checked.host.clone();
         route(&client, &parts, &checked.host).map(|rule| (checked, rule))
     });

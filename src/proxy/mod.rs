@@ -10,6 +10,7 @@ mod connection;
 mod fields;
 mod filters;
 mod forward;
+mod framing;
 mod gateway;
 mod limits;
 mod listener;

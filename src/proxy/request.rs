@@ -26,10 +26,10 @@ pub(super) enum Upgrade {
     ExtendedConnect,
 }
 
-/// Checks a head. `has_length`: its bytes had a Content-Length, even if hyper has dropped it.
-pub(super) fn check(parts: &Parts, has_length: bool, client: &Client) -> Result<Checked, Refusal> {
+/// Checks a head. `has_two_lengths`: its bytes had a Content-Length beside Transfer-Encoding, which hyper drops.
+pub(super) fn check(parts: &Parts, has_two_lengths: bool, client: &Client) -> Result<Checked, Refusal> {
     let upgrade = check_method_and_target(parts)?;
-    check_framing(parts, has_length).map_err(Refusal::BadRequest)?;
+    check_framing(parts, has_two_lengths).map_err(Refusal::BadRequest)?;
     if parts.headers.keys().any(|name| name.as_str().as_bytes().contains(&b'_')) {
         return Err(Refusal::BadRequest(BadRequest::Underscore));
     }
@@ -56,7 +56,7 @@ fn check_method_and_target(parts: &Parts) -> Result<Option<Upgrade>, Refusal> {
     if is_http && parts.uri.path().starts_with('/') { Ok(None) } else { Err(Refusal::BadRequest(BadRequest::Target)) }
 }
 
-fn check_framing(parts: &Parts, has_length: bool) -> Result<(), BadRequest> {
+fn check_framing(parts: &Parts, has_two_lengths: bool) -> Result<(), BadRequest> {
     let mut codings = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else { return Ok(()) };
     if codings.next().is_some()
@@ -65,7 +65,7 @@ fn check_framing(parts: &Parts, has_length: bool) -> Result<(), BadRequest> {
     {
         return Err(BadRequest::TransferCoding);
     }
-    if has_length || parts.headers.contains_key(header::CONTENT_LENGTH) {
+    if has_two_lengths || parts.headers.contains_key(header::CONTENT_LENGTH) {
         return Err(BadRequest::TwoLengths);
     }
     Ok(())

@@ -47,6 +47,9 @@ pub(super) async fn forward(
     }
     let backend = hyper::upgrade::on(&mut response);
     let agreed = agreement(response, &upgrade);
+    if matches!(upgrade, Upgrade::Field(_)) {
+        record.client().activity.is_tunnel();
+    }
     record.answered(agreed.status());
     let idle = rule.timeouts.idle.unwrap_or(limits.upgrade_idle);
     let guard = worker.enter_always();

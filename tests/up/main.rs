@@ -13,3 +13,4 @@
 #[path = "../support/mod.rs"]
 mod harness;
 mod refusals;
+mod stopped;

@@ -102,12 +102,14 @@ async fn content_that_breaks_its_framing_is_the_clients_fault() {
 }
 
 #[tokio::test]
-async fn a_pipelined_head_is_refused_like_a_first_one_or_read_in_one_way() {
+async fn a_pipelined_head_is_refused_like_a_first_one() {
     let (address, _backend) = mirror().await;
     let gateway = Gateway::new(&[address]);
     let first = "POST /first HTTP/1.1\r\nHost: a.test\r\nContent-Length: 3\r\n\r\nabc";
     let last = "GET /last HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
     for fields in [
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
         "Transfer-Encoding: gzip, chunked\r\n",
         "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
         "Content-Length: +5\r\n",
@@ -121,12 +123,13 @@ async fn a_pipelined_head_is_refused_like_a_first_one_or_read_in_one_way() {
         assert_eq!(statuses, ["200", "400"], "{fields:?}: {response}");
         assert!(!response.contains("GET /last"), "{fields:?}: {response}");
     }
-    let both = "POST /second HTTP/1.1\r\nHost: a.test\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n\
-                2\r\nhi\r\n0\r\n\r\n";
-    let response = gateway.raw(format!("{first}{both}{last}").as_bytes()).await;
-    let (_, second) = response.split_once("POST /second\n").unwrap();
-    assert!(second.contains("transfer-encoding: chunked\n") && second.contains("content: hi\n"), "{response}");
-    assert!(!second.contains("content-length: 4\n") && !second.contains("GET /last"), "{response}");
+    // What only looks like such a head is content.
+    let both = "POST /second HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let length = both.len();
+    let quoting = format!("POST /quoting HTTP/1.1\r\nHost: a.test\r\nContent-Length: {length}\r\n\r\n{both}");
+    let chunked = "POST /chunked HTTP/1.1\r\nHost: a.test\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n";
+    let response = gateway.raw(format!("{quoting}{chunked}{last}").as_bytes()).await;
+    assert_eq!(response.matches("HTTP/1.1 200").count(), 3, "{response}");
     gateway.stop().await;
 }
 
