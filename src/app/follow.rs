@@ -90,7 +90,7 @@ impl Follow {
         let name = key.object_name();
         let is_its = |place: &str| place.rsplit_once('/').is_some_and(|(_, it)| it == name);
         let (_, expired) = class.status?.expired.into_iter().find(|(place, _)| is_its(place))?;
-        (expired.expired_at.0 >= warned).then(|| Seen { expired: true, message: expired.message, ..was })
+        (expired.expired_at.0 >= warned).then_some(Seen { expired: true, message: expired.message, ..was })
     }
 
     /// Tells until the store has it: an event that was seen is not lost.
