@@ -166,13 +166,17 @@ impl Way<'_> {
         let was_used = taken.reused;
         let (may_be_repeated, answers) = (Copy::is_possible(&request), endpoint.load.answers());
         let mut sending = pin!(taken.send(request));
+        let own = self.rule.timeouts.attempt.map(|attempt| Instant::now() + attempt);
         let sent = loop {
-            let look = Instant::now() + worker.limits.silence;
+            let now = Instant::now();
+            let look = own.filter(|own| *own > now).unwrap_or(*deadline).min(now + worker.limits.silence);
             let until = if may_be_repeated { look.min(*deadline) } else { *deadline };
             match timeout_at(until, sending.as_mut()).await {
                 Err(_) if until < *deadline => {
-                    if let Some(place) = self.leaves(endpoint, answers, record) {
-                        self.blame(endpoint, true);
+                    let is_lost = self.is_lost(endpoint, answers);
+                    let leaves = is_lost || own.is_some_and(|own| own <= Instant::now());
+                    if let Some(place) = leaves.then(|| self.place_elsewhere(endpoint, record)).flatten() {
+                        self.blame(endpoint, is_lost);
                         return Err(Failure { place: Some(place), ..Failure::new(Refusal::ResponseHeadTimeout, None) });
                     }
                 }
@@ -213,19 +217,19 @@ impl Way<'_> {
         }
     }
 
-    /// A place in the retry budget, where a request that may be repeated is better off with another endpoint: this one has answered nobody since
-    /// `answers`, and either several wait for it, or the cluster says that it is not ready. A process that was stopped looks so: its system goes on to take
-    /// connections for it. A slow page alone does not.
-    fn leaves(&self, endpoint: &Endpoint, answers: u32, record: &Record) -> Option<RetryGuard> {
+    /// Whether an endpoint has answered nobody since `answers`, and either several wait for it, or the cluster says that it is not ready. A process that was
+    /// stopped looks so: its system goes on to take connections for it. A slow page alone does not.
+    fn is_lost(&self, endpoint: &Endpoint, answers: u32) -> bool {
         let set = self.cluster.endpoints();
-        let fell_ill = || {
-            let is_listed = |other: &&Arc<Endpoint>| other.address == endpoint.address;
-            let state = set.all().find(is_listed).map(|listed| listed.state);
-            endpoint.load.answers() == answers && state == Some(EndpointState::NotReady)
-        };
-        let is_lost = endpoint.load.is_silent_since(answers) || fell_ill();
-        let leaves = is_lost && record.retries < MOST_REPEATS && self.has_others(endpoint);
-        leaves.then(|| self.cluster.budget.enter(self.cluster.active())).flatten()
+        let state = || set.all().find(|listed| listed.address == endpoint.address).map(|listed| listed.state);
+        let load = &endpoint.load;
+        load.is_silent_since(answers) || (load.answers() == answers && state() == Some(EndpointState::NotReady))
+    }
+
+    /// A place in the retry budget for a request that leaves `endpoint`, where another one does well.
+    fn place_elsewhere(&self, endpoint: &Endpoint, record: &Record) -> Option<RetryGuard> {
+        let may_leave = record.retries < MOST_REPEATS && self.has_others(endpoint);
+        may_leave.then(|| self.cluster.budget.enter(self.cluster.active())).flatten()
     }
 
     /// Whether another endpoint does well, as far as is known.
