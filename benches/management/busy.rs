@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Ticks of `/proc/PID/stat` in a second, on every Linux that there is.
 const TICKS: f64 = 100.0;
@@ -32,6 +32,23 @@ impl Busy {
             }
         }
         Self { began: Instant::now(), ticks }
+    }
+
+    /// Waits until all of them together need less than a fifth of a processor, or for two minutes: what an earlier step left to do is
+    /// not to be measured with the next.
+    pub fn settle() {
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_secs(120) {
+            let before = Self::now();
+            #[expect(clippy::disallowed_methods, reason = "the time over which is measured")]
+            std::thread::sleep(Duration::from_secs(2));
+            let now = Self::now();
+            let used: u64 = now.ticks.values().sum::<u64>().saturating_sub(before.ticks.values().sum());
+            if (used as f64) < TICKS * (now.began - before.began).as_secs_f64() / 5.0 {
+                return;
+            }
+        }
+        eprintln!("the machine did not come to rest within two minutes");
     }
 
     /// What each program has used since `before`, the busiest first: in percent of one processor.

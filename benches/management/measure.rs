@@ -17,7 +17,7 @@ use tokio::runtime::Runtime;
 /// How many environments there are, in ascending order.
 pub const SIZES: [usize; 2] = [50, 5_000];
 /// Calls of each kind.
-const CALLS: usize = 500;
+const CALLS: usize = 2_000;
 /// How many environments of a page.
 const PAGE: usize = 50;
 /// So many come up while that is measured.
@@ -57,6 +57,7 @@ pub fn all(runtime: &Runtime, sizes: &[usize]) {
         let began = Instant::now();
         seen_to(&mut Calls::open(api, token.clone()), size);
         eprintln!("{size} environments were seen to {:.1} s after the last was written", began.elapsed().as_secs_f64());
+        Busy::settle();
         let mut calls = Calls::open(api, token.clone());
         print_line(size, "GET a page of 50", |_| calls.call("GET", &format!("/environments?limit={PAGE}"), ""));
         print_line(size, "GET a page by user", |turn| {
@@ -73,6 +74,7 @@ pub fn all(runtime: &Runtime, sizes: &[usize]) {
         println!("{size:>12}  {mebibytes:>22.1}");
     }
     println!();
+    Busy::settle();
     coming_up(api, &token, there, &proxy);
     println!();
     println!("took {:.0} s", began.elapsed().as_secs_f64());
