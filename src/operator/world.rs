@@ -8,7 +8,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -59,7 +59,24 @@ pub struct World {
     pub revisions: Index<Revision>,
 }
 
-type Objects<K> = HashMap<EnvironmentId, BTreeMap<String, Arc<K>>>;
+/// By environment, in the order of their names. Most environments have one of a kind: a map of one takes ten times its room.
+type Objects<K> = HashMap<EnvironmentId, Vec<Arc<K>>>;
+
+/// Where the object `name` is among these, or would be.
+fn place_of<K: Kept>(objects: &[Arc<K>], name: &str) -> Result<usize, usize> {
+    objects.binary_search_by(|object| object.name().cmp(name))
+}
+
+fn put<K: Kept>(objects: &mut Vec<Arc<K>>, object: Arc<K>) {
+    match place_of(objects, object.name()) {
+        Ok(place) => drop(objects.get_mut(place).map(|there| std::mem::replace(there, object))),
+        Err(place) => {
+            // The next one is seldom.
+            objects.reserve_exact(1);
+            objects.insert(place, object);
+        }
+    }
+}
 
 /// The objects of one kind by environment.
 ///
@@ -88,20 +105,21 @@ impl<K: Kept> Known<K> {
     /// Takes the object out of `home`, if it is the one known there by its name.
     fn take(&mut self, home: &EnvironmentId, object: &K) {
         let Some(place) = self.objects.get_mut(home) else { return };
-        let name = object.name();
-        if place.get(name).is_some_and(|known| known.uid() == object.uid()) {
-            place.remove(name);
-        }
+        place.retain(|known| known.name() != object.name() || known.uid() != object.uid());
         if place.is_empty() {
             self.objects.remove(home);
         }
     }
 
+    fn one(&self, id: &EnvironmentId, name: &str) -> Option<Arc<K>> {
+        let known = self.objects.get(id)?;
+        known.get(place_of(known, name).ok()?).cloned()
+    }
+
     /// Puts `object` in, unless a newer version of it is there. Returns the other environment that it was with until now.
     fn insert(&mut self, id: &EnvironmentId, object: Arc<K>) -> Option<EnvironmentId> {
-        let (name, uid) = (object.name().to_owned(), object.uid().map(str::to_owned));
-        let home = uid.as_ref().and_then(|uid| self.homes.get(uid)).unwrap_or(id).clone();
-        let there = self.objects.get(&home).and_then(|place| place.get(&name));
+        let home = object.uid().and_then(|uid| self.homes.get(uid)).unwrap_or(id).clone();
+        let there = self.objects.get(&home).and_then(|known| known.get(place_of(known, object.name()).ok()?));
         if there.is_some_and(|there| is_older(&*object, &**there)) {
             return None;
         }
@@ -109,8 +127,8 @@ impl<K: Kept> Known<K> {
         if let Some(home) = &moved {
             self.take(home, &object);
         }
-        self.homes.extend(uid.map(|uid| (uid, id.clone())));
-        self.objects.entry(id.clone()).or_default().insert(name, object);
+        self.homes.extend(object.uid().map(|uid| (uid.to_owned(), id.clone())));
+        put(self.objects.entry(id.clone()).or_default(), object);
         moved
     }
 }
@@ -167,7 +185,7 @@ impl<K: Kept> Index<K> {
         let mut fresh = Known::default();
         for (id, object) in listed {
             fresh.homes.extend(object.uid().map(|uid| (uid.to_owned(), id.clone())));
-            fresh.objects.entry(id).or_default().insert(object.name().to_owned(), object);
+            put(fresh.objects.entry(id).or_default(), object);
         }
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         let concerned = known.objects.keys().chain(fresh.objects.keys()).cloned().collect();
@@ -183,19 +201,19 @@ impl<K: Kept> Index<K> {
 
     /// The object `name` of an environment.
     pub fn one(&self, id: &EnvironmentId, name: &str) -> Option<Arc<K>> {
-        self.known.read().unwrap_or_else(PoisonError::into_inner).objects.get(id)?.get(name).cloned()
+        self.known.read().unwrap_or_else(PoisonError::into_inner).one(id, name)
     }
 
     /// All objects of an environment, by name.
     pub fn all(&self, id: &EnvironmentId) -> Vec<Arc<K>> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.objects.get(id).map(|found| found.values().cloned().collect()).unwrap_or_default()
+        known.objects.get(id).cloned().unwrap_or_default()
     }
 
     /// Looks at every object with its environment. `look` must ask nothing of this index.
     pub fn each(&self, mut look: impl FnMut(&EnvironmentId, &Arc<K>)) {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        known.objects.iter().for_each(|(id, found)| found.values().for_each(|object| look(id, object)));
+        known.objects.iter().for_each(|(id, found)| found.iter().for_each(|object| look(id, object)));
     }
 
     /// The environments that have an object.
