@@ -112,11 +112,15 @@ async fn plain(globals: &Globals, arguments: &Plain, verb: &str, said: &str) -> 
     tell(arguments.output, &environment, said)
 }
 
+/// An end is given by this to what has none.
+const KEPT: &str =
+    "is kept so long at least, within the bounds of its class; where its class lets nothing expire, it expires then";
+
 pub(super) async fn extend(globals: &Globals, arguments: &Extend) -> Result<(), Failure> {
     let path = format!("{}:extend", path_of(&arguments.which.key(globals)?));
     let input = ExtendInput { by: arguments.by.clone(), until: arguments.until.clone() };
     let environment: EnvironmentView = Client::new(globals)?.post(&path, &input).await?;
-    tell(arguments.output, &environment, "is kept longer, within the bounds of its class")
+    tell(arguments.output, &environment, KEPT)
 }
 
 fn tell(format: Format, environment: &EnvironmentView, said: &str) -> Result<(), Failure> {
