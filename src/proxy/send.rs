@@ -1,31 +1,27 @@
 //! Sends a request to an endpoint, and to another one where that is safe.
 
+mod again;
+
 use super::body::{Progress, RequestBody};
 use super::record::Record;
-use super::refusal::{BadRequest, Refusal, Retry};
+use super::refusal::{BadRequest, Refusal};
 use super::waiting::{self, Turn};
 use super::worker::Worker;
 use crate::routing::{Cluster, Endpoint, EndpointState, Load, Protocol, RetryGuard, Rule};
 use crate::upstream::{ConnectError, Lease, Taken, Unavailable};
-use http::{HeaderMap, Method, Request, Response, Uri, header};
+use again::{Attempts, Copy, MOST_REPEATS};
+use http::{Request, Response, header};
 use hyper::body::Incoming;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// A response's head with the connection that its content comes from.
 pub(super) type Answer = (Response<Incoming>, Lease<RequestBody>);
 
-/// How often a request may be sent again after something of it was sent.
-const MOST_REPEATS: u32 = 2;
-/// How often connections that time out are tried.
-const MOST_TIMEOUTS: u32 = 2;
-/// Between two attempts at an endpoint that takes no connection: the first pause, and the longest.
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_millis(40);
 /// A request that waited and is not answered after this time makes those behind it wait no longer.
 const SLOW_ANSWER: Duration = Duration::from_millis(50);
 
@@ -107,8 +103,7 @@ impl Way<'_> {
         let has_content = copy.is_none() && failure.unsent.as_ref().is_none_or(|request| !request.body().is_empty());
         let patience =
             waiting::bound(self.worker, self.rule, self.cluster, has_content).max(self.worker.limits.patience);
-        let mut attempts =
-            Attempts { avoid: failed, repeats: 0, timeouts: 0, until: Instant::now() + patience, pause: FIRST_PAUSE };
+        let mut attempts = Attempts::after(failed, Instant::now() + patience);
         loop {
             let (request, place) = attempts.next_request(self, &mut failure, copy.as_ref()).await?;
             let (endpoint, turn) = attempts.next_endpoint(self, &failure).await?;
@@ -171,13 +166,17 @@ impl Way<'_> {
         let was_used = taken.reused;
         let (may_be_repeated, answers) = (Copy::is_possible(&request), endpoint.load.answers());
         let mut sending = pin!(taken.send(request));
+        let own = self.rule.timeouts.attempt.map(|attempt| Instant::now() + attempt);
         let sent = loop {
-            let look = Instant::now() + worker.limits.silence;
+            let now = Instant::now();
+            let look = own.filter(|own| *own > now).unwrap_or(*deadline).min(now + worker.limits.silence);
             let until = if may_be_repeated { look.min(*deadline) } else { *deadline };
             match timeout_at(until, sending.as_mut()).await {
                 Err(_) if until < *deadline => {
-                    if let Some(place) = self.leaves(endpoint, answers, record) {
-                        self.blame(endpoint, true);
+                    let is_lost = self.is_lost(endpoint, answers);
+                    let leaves = is_lost || own.is_some_and(|own| own <= Instant::now());
+                    if let Some(place) = leaves.then(|| self.place_elsewhere(endpoint, record)).flatten() {
+                        self.blame(endpoint, is_lost);
                         return Err(Failure { place: Some(place), ..Failure::new(Refusal::ResponseHeadTimeout, None) });
                     }
                 }
@@ -218,19 +217,19 @@ impl Way<'_> {
         }
     }
 
-    /// A place in the retry budget, where a request that may be repeated is better off with another endpoint: this one has answered nobody since
-    /// `answers`, and either several wait for it, or the cluster says that it is not ready. A process that was stopped looks so: its system goes on to take
-    /// connections for it. A slow page alone does not.
-    fn leaves(&self, endpoint: &Endpoint, answers: u32, record: &Record) -> Option<RetryGuard> {
+    /// Whether an endpoint has answered nobody since `answers`, and either several wait for it, or the cluster says that it is not ready. A process that was
+    /// stopped looks so: its system goes on to take connections for it. A slow page alone does not.
+    fn is_lost(&self, endpoint: &Endpoint, answers: u32) -> bool {
         let set = self.cluster.endpoints();
-        let fell_ill = || {
-            let is_listed = |other: &&Arc<Endpoint>| other.address == endpoint.address;
-            let state = set.all().find(is_listed).map(|listed| listed.state);
-            endpoint.load.answers() == answers && state == Some(EndpointState::NotReady)
-        };
-        let is_lost = endpoint.load.is_silent_since(answers) || fell_ill();
-        let leaves = is_lost && record.retries < MOST_REPEATS && self.has_others(endpoint);
-        leaves.then(|| self.cluster.budget.enter(self.cluster.active())).flatten()
+        let state = || set.all().find(|listed| listed.address == endpoint.address).map(|listed| listed.state);
+        let load = &endpoint.load;
+        load.is_silent_since(answers) || (load.answers() == answers && state() == Some(EndpointState::NotReady))
+    }
+
+    /// A place in the retry budget for a request that leaves `endpoint`, where another one does well.
+    fn place_elsewhere(&self, endpoint: &Endpoint, record: &Record) -> Option<RetryGuard> {
+        let may_leave = record.retries < MOST_REPEATS && self.has_others(endpoint);
+        may_leave.then(|| self.cluster.budget.enter(self.cluster.active())).flatten()
     }
 
     /// Whether another endpoint does well, as far as is known.
@@ -278,106 +277,6 @@ impl Way<'_> {
             self.worker.metrics.ejections.increment(1);
             let (address, cluster) = (endpoint.address, &self.cluster.name);
             tracing::warn!(%address, %cluster, ?period, "an endpoint failed too often and gets no requests for a while");
-        }
-    }
-}
-
-/// A head that can be sent again, if the request may be repeated: idempotent, and without content.
-struct Copy {
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-}
-
-impl Copy {
-    fn of(request: &Request<RequestBody>) -> Option<Self> {
-        Self::is_possible(request).then(|| Self {
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-            headers: request.headers().clone(),
-        })
-    }
-
-    fn is_possible(request: &Request<RequestBody>) -> bool {
-        request.method().is_idempotent() && request.body().is_empty()
-    }
-
-    fn request(&self) -> Request<RequestBody> {
-        let mut request = Request::new(RequestBody::Empty);
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.headers.clone();
-        request
-    }
-}
-
-/// What failed attempts leave to the next one.
-struct Attempts {
-    /// The endpoint that failed last.
-    avoid: SocketAddr,
-    repeats: u32,
-    timeouts: u32,
-    /// Until when the request waits: for an endpoint, for one that takes connections, for a place in the retry budget.
-    until: Instant,
-    pause: Duration,
-}
-
-impl Attempts {
-    /// The request once more, if it may be sent once more; and its place in the retry budget, if it needs one. Where nothing
-    /// was sent the next attempt is the first one that costs a backend something, so it needs none.
-    async fn next_request(
-        &mut self,
-        way: &Way<'_>,
-        failure: &mut Failure,
-        copy: Option<&Copy>,
-    ) -> Result<(Request<RequestBody>, Option<RetryGuard>), Refusal> {
-        if let (Some(place), Some(copy)) = (failure.place.take(), copy) {
-            self.repeats += 1;
-            return Ok((copy.request(), Some(place)));
-        }
-        match failure.refusal.retry() {
-            Retry::Never => Err(failure.refusal.clone()),
-            Retry::IfRepeatable => {
-                self.repeats += 1;
-                let copy = copy.filter(|_| self.repeats <= MOST_REPEATS).ok_or_else(|| failure.refusal.clone())?;
-                let place = waiting::repeat(way.cluster, self.until).await;
-                place.map(|place| (copy.request(), Some(place))).ok_or_else(|| failure.refusal.clone())
-            }
-            Retry::Unsent => {
-                let is_timeout = failure.refusal == Refusal::ConnectTimeout;
-                self.timeouts += u32::from(is_timeout);
-                if self.timeouts > MOST_TIMEOUTS || !(is_timeout || Instant::now() < self.until) {
-                    return Err(failure.refusal.clone());
-                }
-                let unsent = failure.unsent.take().or_else(|| copy.map(Copy::request));
-                unsent.map(|request| (request, None)).ok_or_else(|| failure.refusal.clone())
-            }
-        }
-    }
-
-    /// Another endpoint by the newest set; or, after a pause, the same one: its successor may be announced any moment.
-    async fn next_endpoint(
-        &mut self,
-        way: &Way<'_>,
-        failure: &Failure,
-    ) -> Result<(Arc<Endpoint>, Option<Turn>), Refusal> {
-        let mut may_pause = failure.refusal == Refusal::ConnectRefused;
-        loop {
-            let found = way.worker.balancer.endpoint(&way.cluster.endpoints(), Some(self.avoid));
-            match found {
-                Ok(endpoint) if !may_pause || endpoint.address != self.avoid => return Ok((endpoint, None)),
-                Ok(_) => {
-                    may_pause = false;
-                    sleep(self.pause).await;
-                    self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-                    // The set is read again: it may have changed meanwhile.
-                }
-                Err(why) => {
-                    let avoid = Some(self.avoid);
-                    let waited = waiting::endpoint(way.worker, way.cluster, why, avoid, self.until).await;
-                    return waited.map(|(endpoint, turn)| (endpoint, Some(turn)));
-                }
-            }
         }
     }
 }

@@ -28,6 +28,8 @@ pub const WAIT: &str = "doorstep.dev/wait";
 pub const BACKEND_PROTOCOL: &str = "doorstep.dev/backend-protocol";
 /// Annotation of an Ingress: how long the head of a response may take.
 pub const RESPONSE_TIMEOUT: &str = "doorstep.dev/response-timeout";
+/// Annotation of an Ingress: how long one endpoint may take for the head of a response, before a request that may be repeated goes to another one.
+pub const ATTEMPT_TIMEOUT: &str = "doorstep.dev/attempt-timeout";
 /// Annotation of an Ingress: how long nothing may move on a stream.
 pub const IDLE_TIMEOUT: &str = "doorstep.dev/idle-timeout";
 /// Label of a TLS Secret in the namespace of certificates: it serves the hosts that it was issued for, people's too.

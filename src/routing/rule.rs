@@ -98,6 +98,8 @@ pub const MOST_WAIT: Duration = Duration::from_secs(60);
 pub struct Timeouts {
     /// Until the head of the response is there.
     pub response_head: Option<Duration>,
+    /// Until a request that may be repeated goes to another endpoint than the one that sends no head; `None`: only where that one is silent for everybody.
+    pub attempt: Option<Duration>,
     /// Until a stream on which nothing moves is given up.
     pub idle: Option<Duration>,
     /// How long a request without content may wait for an endpoint; zero: not at all.

@@ -26,6 +26,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt as _;
@@ -72,8 +73,7 @@ async fn serve_tls(served: &Served, tls: &TlsFromFiles, stream: TcpStream, addre
 }
 
 /// Says that there is no place. By TLS that would take a handshake, which is for those who have one.
-pub(super) async fn refuse(served: Arc<Served>, stream: TcpStream) {
-    metrics::caller_refused(CallerRefused::Crowded);
+pub(super) async fn refuse(served: Arc<Served>, stream: TcpStream, _turn: OwnedSemaphorePermit) {
     if served.tls.is_none() {
         unread::answer(unread::crowded(), stream).await;
     }

@@ -10,11 +10,13 @@ mod stream;
 mod unread;
 
 use super::tls::TlsFromFiles;
+use crate::telemetry::metrics::{self, CallerRefused};
 use axum::Router;
 use places::Places;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -63,6 +65,9 @@ impl ServeLimits {
     }
 }
 
+/// The most clients that are told at once that there is no place for them.
+const MOST_TOLD: usize = 32;
+
 /// Serves `router` on `listener` until `stop`, and then until the calls under way are answered; by TLS where it is given.
 ///
 /// A call finds the [`Peer`](super::Peer) as `ConnectInfo`.
@@ -75,6 +80,7 @@ pub async fn serve(
 ) {
     let tasks = TaskTracker::new();
     let places = Places::new(limits.connections());
+    let told = Arc::new(Semaphore::new(MOST_TOLD));
     let served = Arc::new(connection::Served { tls, router, limits, stop: stop.clone() });
     loop {
         let (stream, peer) = tokio::select! {
@@ -85,7 +91,13 @@ pub async fn serve(
         let served = served.clone();
         match places.take() {
             Some(place) => drop(tasks.spawn(connection::serve(served, stream, peer, place))),
-            None => drop(tasks.spawn(connection::refuse(served, stream))),
+            // Whoever is told takes a descriptor for as long as that takes: so not everybody is.
+            None => {
+                metrics::caller_refused(CallerRefused::Crowded);
+                if let Ok(turn) = told.clone().try_acquire_owned() {
+                    tasks.spawn(connection::refuse(served, stream, turn));
+                }
+            }
         }
     }
     drop(listener);

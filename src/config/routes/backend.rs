@@ -89,14 +89,15 @@ fn weight(fields: &Fields<'_>, mistakes: &mut Mistakes) -> u32 {
 
 /// Reads deadlines.
 pub(super) fn timeouts(path: &str, value: &Value, mistakes: &mut Mistakes) -> Timeouts {
-    let fields = Fields::of(value, path, &["responseHead", "idle", "wait"], mistakes);
+    let fields = Fields::of(value, path, &["responseHead", "attempt", "idle", "wait"], mistakes);
     let wait = wait(&fields, mistakes);
     let mut duration = |name: &str| {
         let text = fields.text(name, mistakes)?;
         let wrong = format!("{} is not a duration, like 500ms, 30s or 5m", shown(text));
         mistakes.check(&fields.path(name), parse_duration(text).ok_or(wrong))
     };
-    Timeouts { response_head: duration("responseHead"), idle: duration("idle"), wait }
+    let (response_head, attempt) = (duration("responseHead"), duration("attempt"));
+    Timeouts { response_head, attempt, idle: duration("idle"), wait }
 }
 
 /// How long a request without content may wait for an endpoint: unlike the others it may be nothing.

@@ -37,8 +37,9 @@ impl Settings {
             parsed
         };
         let (response_head, idle) = (duration(labels::RESPONSE_TIMEOUT), duration(labels::IDLE_TIMEOUT));
+        let attempt = duration(labels::ATTEMPT_TIMEOUT);
         // How long a request waits for an endpoint is said on the Service.
-        let timeouts = Timeouts { response_head, idle, wait: None };
+        let timeouts = Timeouts { response_head, attempt, idle, wait: None };
         Self { protocol, timeouts }
     }
 }

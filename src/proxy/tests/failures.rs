@@ -2,6 +2,7 @@
 
 use super::harness::*;
 use crate::proxy::{GatewayConfig, Limits};
+use crate::routing::{Claims, HostClaim, Protocol};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use std::net::SocketAddr;
@@ -180,6 +181,24 @@ async fn what_waits_for_a_stopped_endpoint_goes_to_another_one_long_before_its_d
         set.all().any(|endpoint| endpoint.address == address && endpoint.load.is_ejected())
     };
     assert!(is_ejected(silent) && !is_ejected(good));
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn a_rules_own_time_for_an_attempt_needs_no_other_sign() {
+    let ((silent, _listener), (good, _backend)) = (stopped(), backend(hello).await);
+    let mut routes = complete(routes());
+    let claims = Claims::Named(vec![HostClaim::parse("a.test").unwrap()]);
+    let mut own = contribution("a", claims, Protocol::Http1);
+    own.groups[0].rules[0].timeouts.attempt = Some(Duration::from_millis(100));
+    routes.apply(own);
+    let gateway = Gateway::with(&[silent, good], routes, GatewayConfig::default(), None);
+    let get = b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
+    for _ in 0..4 {
+        let answer = gateway.raw(get).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+    gateway.record(|record| record["retries"] == 1).await;
     gateway.stop().await;
 }
 
