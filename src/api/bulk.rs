@@ -10,10 +10,11 @@ use super::problem::{FieldError, Problem};
 use super::seen::Item;
 use super::{ApiState, Shared};
 use crate::identity::Caller;
-use crate::model::{ClassName, UserId};
+use crate::model::{ClassName, UserId, did_you_mean, shown};
 use axum::extract::{Request, State};
 use axum::{Extension, Json};
 use futures::StreamExt as _;
+use kube::ResourceExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -212,6 +213,9 @@ async fn run(
     let (mut filter, dry_run) = read(body, others)?;
     filter.reach.clone_from(&caller.reach);
     state.seen.complete().await?;
+    if let Some(class) = &filter.class {
+        known(state, class)?;
+    }
     let chosen = state.seen.all(|item| filter.takes(item) && !item.view.deleting);
     let deed = &deed;
     let work = futures::stream::iter(chosen).map(|item| async move {
@@ -222,6 +226,18 @@ async fn run(
     let items: Vec<BulkItem> = work.buffered(AT_ONCE).collect().await;
     let note = Extension(noted(dry_run, &items));
     Ok((note, Json(BulkResult { dry_run, items })))
+}
+
+/// Refuses a class that is not there and of which nothing is left: a slip would select nothing, and look like success.
+fn known(state: &ApiState, class: &ClassName) -> Result<(), Problem> {
+    let classes: Vec<String> = state.seen.classes().iter().map(|class| class.name_any()).collect();
+    let is_there = classes.iter().any(|name| *name == class.as_str());
+    if is_there || !state.seen.all(|item| item.key.class == *class).is_empty() {
+        return Ok(());
+    }
+    let hint = did_you_mean(class.as_str(), classes.iter().map(String::as_str));
+    let said = format!("there is no class {}, nor an environment of it{hint}", shown(class.as_str()));
+    Err(Problem::invalid(vec![FieldError::new("/selector/class", said)]))
 }
 
 async fn one(state: &ApiState, item: &Arc<Item>, deed: &Deed) -> Result<BulkOutcome, Problem> {

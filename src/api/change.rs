@@ -32,7 +32,7 @@ pub(super) async fn change(
     conditions: &Conditions,
     edit: impl Fn(&mut EnvironmentSpec) -> Result<(), Problem>,
 ) -> Result<Changed, Problem> {
-    Box::pin(make_or_change(state, key, conditions, |_| Err(no_such(key)), edit)).await
+    Box::pin(make_or_change(state, key, conditions, |_| Err(no_such(state, key)), edit)).await
 }
 
 /// The same, where one that is not there is made.

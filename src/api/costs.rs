@@ -115,8 +115,9 @@ pub(super) async fn list(
 ) -> Result<Response, Problem> {
     let user = query.take::<UserId>("user", "a user id: 1 to 32 letters and digits").map(|user| user.to_string());
     let class = query.take::<ClassName>("class", "the name of a class").map(|class| class.to_string());
-    let day = "a day like 2026-11-25";
-    let (from, to) = (query.take::<Date>("from", day), query.take::<Date>("to", day));
+    let from = query.take::<Date>("from", "a day like 2026-11-25");
+    let not_before = |to: &Date| from.is_none_or(|from| *to >= from);
+    let to = query.take_checked("to", "a day like 2026-11-25, and not before from", not_before);
     let by = query.take::<By>("by", "user, class, day, or several of them with commas between");
     let asked = Asked::take(&mut query);
     query.done()?;

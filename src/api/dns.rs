@@ -1,6 +1,6 @@
 //! DNS: the plan for each zone, whether names resolve, and the confirmation of a plan that was refused.
 
-use super::input::{json_object, kind_of, refuse_unknown};
+use super::input::{Query, json_object, kind_of, refuse_unknown};
 use super::problem::{Code, FieldError, Problem};
 use super::{ApiState, Shared, cluster};
 use crate::dns::{Change, Desk, DeskError, Existing, RecordSet, SetState, Wanted};
@@ -138,7 +138,8 @@ pub struct DnsConfirmation {
     (status = 404, description = "the manager has no file of DNS", body = Problem, content_type = "application/problem+json"),
     (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn plan(State(state): Shared) -> Result<Json<DnsPlan>, Problem> {
+pub(super) async fn plan(State(state): Shared, query: Query) -> Result<Json<DnsPlan>, Problem> {
+    query.done()?;
     let (plans, wanted) = desk(&state)?.plan().await.map_err(|error| problem(&error))?;
     let zones = plans.into_iter().map(|zone| {
         let refused = zone.refused.map(|refused| DnsRefusal {
@@ -168,7 +169,8 @@ pub(super) async fn plan(State(state): Shared) -> Result<Json<DnsPlan>, Problem>
     (status = 404, description = "the manager has no file of DNS", body = Problem, content_type = "application/problem+json"),
     (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn verify(State(state): Shared) -> Result<Json<DnsReport>, Problem> {
+pub(super) async fn verify(State(state): Shared, query: Query) -> Result<Json<DnsReport>, Problem> {
+    query.done()?;
     let (checks, wanted) = desk(&state)?.verify().await.map_err(|error| problem(&error))?;
     let troubles = troubles(&wanted);
     let sets: Vec<DnsCheck> = checks
@@ -198,7 +200,8 @@ pub(super) async fn verify(State(state): Shared) -> Result<Json<DnsReport>, Prob
     (status = 422, description = "mistakes in the request; all are told", body = Problem, content_type = "application/problem+json"),
     (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn confirm(State(state): Shared, request: Request) -> Result<Json<DnsRefusal>, Problem> {
+pub(super) async fn confirm(State(state): Shared, query: Query, request: Request) -> Result<Json<DnsRefusal>, Problem> {
+    query.done()?;
     let body = json_object(request).await?;
     let mut errors = Vec::new();
     refuse_unknown(&body, "", &["fingerprint"], &mut errors);

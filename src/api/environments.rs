@@ -7,14 +7,14 @@ use super::problem::{Code, Problem};
 use super::seen::{Item, Order};
 use super::{ApiState, Shared, audit, cluster, paging};
 use crate::identity::{Caller, Reach};
-use crate::model::{ClassName, EnvironmentKey, UserId};
+use crate::model::{ClassName, EnvironmentKey, UserId, nearest};
 use crate::resources::Environment;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Json};
-use kube::Api;
 use kube::api::{DeleteParams, Preconditions};
+use kube::{Api, ResourceExt as _};
 use std::str::FromStr;
 use utoipa::ToSchema;
 
@@ -197,7 +197,7 @@ pub(super) async fn remove(
             }
             Ok(left)
         }
-        Err(error) if cluster::is_not_found(&error) => Err(no_such(key)),
+        Err(error) if cluster::is_not_found(&error) => Err(no_such(state, key)),
         Err(error) => Err(cluster::problem(&error)),
     }
 }
@@ -209,9 +209,15 @@ pub(super) fn api(state: &ApiState) -> Api<Environment> {
 /// The Environment of `key`, or the problem that there is none.
 pub(super) async fn find(state: &ApiState, key: &EnvironmentKey) -> Result<Environment, Problem> {
     let found = api(state).get_opt(&key.object_name()).await.map_err(|error| cluster::problem(&error))?;
-    found.ok_or_else(|| no_such(key))
+    found.ok_or_else(|| no_such(state, key))
 }
 
-pub(super) fn no_such(key: &EnvironmentKey) -> Problem {
-    Problem::new(Code::NoSuchEnvironment, format!("{} has no environment of class {}", key.user, key.class))
+/// That there is no such environment. Its class may be a slip of one that is there.
+pub(super) fn no_such(state: &ApiState, key: &EnvironmentKey) -> Problem {
+    let (user, class) = (&key.user, &key.class);
+    let classes: Vec<String> = state.seen.classes().iter().map(|class| class.name_any()).collect();
+    let is_there = classes.iter().any(|name| *name == class.as_str());
+    let near = nearest(class.as_str(), classes.iter().map(String::as_str)).filter(|_| !is_there);
+    let hint = near.map(|near| format!("; there is no such class; did you mean \"{near}\"?")).unwrap_or_default();
+    Problem::new(Code::NoSuchEnvironment, format!("{user} has no environment of class {class}{hint}"))
 }

@@ -1,7 +1,7 @@
 //! `POST /explain`: who would get this very request, and why.
 
 use super::certificates::CertificateView;
-use super::input::{json_object, kind_of, pointer, refuse_unknown};
+use super::input::{Query, json_object, kind_of, pointer, refuse_unknown};
 use super::problem::{FieldError, Problem};
 use super::{ApiState, Shared};
 use crate::model::{Hostname, shown};
@@ -59,7 +59,12 @@ pub struct ExplainResponse {
 #[utoipa::path(post, path = "/api/v1/explain", tag = "routing", request_body = ExplainRequest, responses(
     (status = 200, body = ExplainResponse),
 ))]
-pub(super) async fn explain(State(state): Shared, request: Request) -> Result<Json<ExplainResponse>, Problem> {
+pub(super) async fn explain(
+    State(state): Shared,
+    query: Query,
+    request: Request,
+) -> Result<Json<ExplainResponse>, Problem> {
+    query.done()?;
     let asked = Asked::read(&json_object(request).await?)?;
     let explanation = asked.explanation(&state);
     let certificate = state.certificates.as_ref().and_then(|known| known.describe(asked.host.as_str()));

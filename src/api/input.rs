@@ -121,7 +121,10 @@ impl Query {
     /// Ends the reading: everything that is wrong with the query, at once.
     pub(super) fn done(mut self) -> Result<(), Problem> {
         for name in self.given.keys() {
-            let hint = did_you_mean(name, self.known.iter().copied());
+            let hint = match self.known.is_empty() {
+                true => "; this call takes none".to_owned(),
+                false => did_you_mean(name, self.known.iter().copied()),
+            };
             let said = format!("the query field {} is not known{hint}", shown(name));
             self.errors.push(FieldError::new(format!("?{name}"), said));
         }

@@ -1,6 +1,8 @@
 //! `GET /login`: with whom people may log in. It is open: who has no token yet has to read it.
 
 use super::Shared;
+use super::input::Query;
+use super::problem::Problem;
 use crate::identity::{Login, Presents};
 use axum::Json;
 use axum::extract::State;
@@ -61,6 +63,7 @@ impl LoginOption {
 #[utoipa::path(get, path = "/api/v1/login", tag = "people", security(()), responses(
     (status = 200, body = LoginOptions),
 ))]
-pub(super) async fn show(State(state): Shared) -> Json<LoginOptions> {
-    Json(LoginOptions { items: state.access.load().logins.iter().map(LoginOption::of).collect() })
+pub(super) async fn show(State(state): Shared, query: Query) -> Result<Json<LoginOptions>, Problem> {
+    query.done()?;
+    Ok(Json(LoginOptions { items: state.access.load().logins.iter().map(LoginOption::of).collect() }))
 }

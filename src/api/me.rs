@@ -1,5 +1,6 @@
 //! `GET /me`: who calls, and what the caller may do.
 
+use super::input::Query;
 use super::problem::Problem;
 use crate::identity::{Action, Caller, Scope};
 use axum::{Extension, Json};
@@ -68,6 +69,7 @@ impl CallerView {
     (status = 200, body = CallerView),
     (status = 401, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(super) async fn show(Extension(caller): Extension<Caller>) -> Json<CallerView> {
-    Json(CallerView::of(&caller))
+pub(super) async fn show(Extension(caller): Extension<Caller>, query: Query) -> Result<Json<CallerView>, Problem> {
+    query.done()?;
+    Ok(Json(CallerView::of(&caller)))
 }

@@ -1,6 +1,8 @@
 //! The status of a pod in one word, as `kubectl get pods` prints it: `Running`, `CrashLoopBackOff`, `Terminating`.
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod};
+use std::fmt;
 
 /// What the table of pods shows of a pod's state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,8 +15,28 @@ pub(super) struct PodStatus {
     pub(super) containers: usize,
     /// How often containers were started again.
     pub(super) restarts: i32,
-    /// Why the last container ended, if one did: `exit code 1`, `signal 9`.
-    pub(super) last_exit: Option<String>,
+    /// How a container ended last, if one did.
+    pub(super) last_exit: Option<LastExit>,
+}
+
+/// How a container ended. In words: `exit code 1`, `signal 9`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct LastExit {
+    /// With which code.
+    pub(super) code: i32,
+    /// By which signal, where the cluster says so.
+    signal: Option<i32>,
+    /// When.
+    pub(super) at: Option<Timestamp>,
+}
+
+impl fmt::Display for LastExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.signal {
+            Some(signal) => write!(f, "signal {signal}"),
+            None => write!(f, "exit code {}", self.code),
+        }
+    }
 }
 
 impl PodStatus {
@@ -37,7 +59,10 @@ impl PodStatus {
         if pod.metadata.deletion_timestamp.is_some() && !over {
             word = if word == "NodeLost" { "Unknown" } else { "Terminating" }.to_owned();
         }
-        Self { word, ready, containers: all, restarts, last_exit: containers.iter().find_map(last_exit) }
+        // Of several containers the one that ended last; of those that ended together, the first.
+        let exits = containers.iter().chain(&inits).filter_map(last_exit);
+        let last_exit = exits.reduce(|last, exit| if exit.at > last.at { exit } else { last });
+        Self { word, ready, containers: all, restarts, last_exit }
     }
 
     /// Whether the pod is not on its way to serve: its container ends again and again, or cannot be started.
@@ -101,13 +126,14 @@ fn initializing(inits: &[ContainerStatus]) -> Option<String> {
     }
 }
 
-fn last_exit(container: &ContainerStatus) -> Option<String> {
+fn last_exit(container: &ContainerStatus) -> Option<LastExit> {
     let now = container.state.as_ref().and_then(|state| state.terminated.as_ref());
     let before = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
     let ended = now.or(before)?;
-    Some(match ended.signal {
-        Some(signal) if signal != 0 => format!("signal {signal}"),
-        _ => format!("exit code {}", ended.exit_code),
+    Some(LastExit {
+        code: ended.exit_code,
+        signal: ended.signal.filter(|signal| *signal != 0),
+        at: ended.finished_at.as_ref().map(|time| time.0),
     })
 }
 
@@ -162,6 +188,24 @@ mod tests {
         let init = json!({"name": "i", "image": "", "imageID": "", "ready": false, "restartCount": 0,
             "state": {"running": {}}});
         assert_eq!(of(&json!({"phase": "Pending", "initContainerStatuses": [init]})).word, "Init:0/1");
+    }
+
+    #[test]
+    fn the_exit_is_that_of_the_container_that_ended_last() {
+        let container = |name: &str, ended: Value| {
+            json!({"name": name, "image": "", "imageID": "", "ready": true, "restartCount": 1,
+                "state": {"running": {}}, "lastState": {"terminated": ended}})
+        };
+        let first = container("a", json!({"exitCode": 1, "finishedAt": "2026-01-01T00:00:00Z"}));
+        let later = container("b", json!({"exitCode": 137, "signal": 9, "finishedAt": "2026-01-02T00:00:00Z"}));
+        let exit = of(&json!({"containerStatuses": [first.clone(), later]})).last_exit.unwrap();
+        assert_eq!(
+            (exit.code, exit.to_string(), exit.at.unwrap().to_string()),
+            (137, "signal 9".into(), "2026-01-02T00:00:00Z".into())
+        );
+        let exit = of(&json!({"containerStatuses": [first]})).last_exit.unwrap();
+        assert_eq!((exit.code, exit.to_string()), (1, "exit code 1".to_owned()));
+        assert_eq!(of(&one(&json!({"running": {}}), true)).last_exit, None);
     }
 
     #[test]

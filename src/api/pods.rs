@@ -1,7 +1,8 @@
 //! `GET /environments/{user}/{class}/pods`.
 
 use super::input::{EnvironmentPath, Query};
-use super::pod_status::PodStatus;
+use super::pod_resources::{self, PodResources};
+use super::pod_status::{LastExit, PodStatus};
 use super::problem::Problem;
 use super::{ApiState, Shared, cluster, environments, quantity};
 use crate::cluster::rights;
@@ -42,12 +43,26 @@ pub struct PodView {
     /// How a container ended last.
     #[schema(example = "exit code 1")]
     pub last_exit: Option<String>,
+    /// With which code it ended.
+    #[serde(default)]
+    #[schema(example = 1)]
+    pub last_exit_code: Option<i32>,
+    /// When it ended (RFC 3339).
+    #[serde(default)]
+    #[schema(example = "2026-11-25T08:00:00Z")]
+    pub last_exit_at: Option<String>,
     /// When it was made (RFC 3339).
     pub created_at: Option<String>,
     /// CPU in use, in cores.
     pub cpu_cores: Option<f64>,
     /// Memory in use, in bytes.
     pub memory_bytes: Option<u64>,
+    /// What its containers ask for together.
+    #[serde(default)]
+    pub requests: PodResources,
+    /// What its containers may take together; nothing is stated where one of them has no limit.
+    #[serde(default)]
+    pub limits: PodResources,
 }
 
 /// Where the figures of CPU and memory come from.
@@ -168,18 +183,17 @@ impl PodView {
             ready_containers: status.ready,
             containers: status.containers,
             restarts: status.restarts,
-            last_exit: status.last_exit,
+            last_exit: status.last_exit.as_ref().map(LastExit::to_string),
+            last_exit_code: status.last_exit.as_ref().map(|exit| exit.code),
+            last_exit_at: status.last_exit.and_then(|exit| exit.at).map(|at| at.to_string()),
             created_at: pod.metadata.creation_timestamp.as_ref().map(|time| time.0.to_string()),
             cpu_cores: used.map(|(cores, _)| *cores),
-            memory_bytes: used.map(|(_, bytes)| whole(*bytes)),
+            memory_bytes: used.map(|(_, bytes)| pod_resources::whole(*bytes)),
+            requests: pod_resources::requests(pod),
+            limits: pod_resources::limits(pod),
             name,
         }
     }
-}
-
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a float's cast saturates")]
-fn whole(bytes: f64) -> u64 {
-    bytes as u64
 }
 
 #[cfg(test)]

@@ -393,6 +393,14 @@ mod tests {
     }
 
     #[test]
+    fn every_code_stands_on_the_page_with_its_status() {
+        let page = include_str!("../../docs/api.md");
+        let row = |code: &Code| format!("| `{}` | {} |", code.as_str(), code.status().as_u16());
+        let missing: Vec<String> = Code::ALL.iter().map(row).filter(|row| !page.contains(row)).collect();
+        assert!(missing.is_empty(), "docs/api.md has no row for {missing:?}");
+    }
+
+    #[test]
     fn one_mistake_is_the_sentence_and_several_are_counted() {
         let one = Problem::invalid(vec![FieldError::new("/a", "a is wrong")]);
         assert_eq!(one.detail, "a is wrong");

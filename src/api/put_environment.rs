@@ -36,7 +36,7 @@ pub struct EnvironmentInput {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub pinned: Option<bool>,
-    /// Until when it is kept at least (RFC 3339), within the bounds of its class. Not given: as it is.
+    /// Until when it is kept at least (RFC 3339): a time to come, within the bounds of its class. Not given: as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = DateTime, example = "2030-01-31T18:00:00Z")]
     pub expires_at: Option<String>,
@@ -140,11 +140,24 @@ fn checked(class: &Class, key: &EnvironmentKey, body: &Map<String, Value>, state
     if pinned == Some(true) {
         errors.extend(life_bounds::pin(class, "/pinned"));
     }
+    errors.extend(expires_at.as_ref().and_then(|until| end(class, key, until.0, state)));
     if errors.is_empty() {
         Ok(Wish { parameters: given, sleeping, pinned, expires_at })
     } else {
         Err(Problem::invalid(errors))
     }
+}
+
+/// What is wrong with an end of the environment, if anything is. One that has passed would have it deleted at once, which nobody
+/// means by a `PUT`; one behind the bounds of the class would silently have no effect.
+fn end(class: &Class, key: &EnvironmentKey, until: Timestamp, state: &ApiState) -> Option<FieldError> {
+    let now = state.clock.now();
+    if until <= now {
+        return Some(FieldError::new("/expiresAt", "expiresAt is in the past; give a time to come"));
+    }
+    let there = state.seen.all(|item| item.key == *key);
+    let created = there.first().and_then(|item| Timestamp::from_millisecond(item.created).ok());
+    life_bounds::extension(class, created.unwrap_or(now), until, "/expiresAt")
 }
 
 fn switch(body: &Map<String, Value>, name: &str, errors: &mut Vec<FieldError>) -> Option<bool> {

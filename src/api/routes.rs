@@ -5,7 +5,7 @@ use super::input::Query;
 use super::paging;
 use super::problem::Problem;
 use crate::model::ClassName;
-use crate::routing::{HostRoutes, Rule, SourceKey};
+use crate::routing::{HostRoutes, Rule, SourceKey, SourceKind};
 use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
@@ -175,7 +175,7 @@ fn first<'h>(
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Filter {
     host: Option<String>,
-    kind: Option<String>,
+    kind: Option<SourceKind>,
     namespace: Option<String>,
     class: Option<ClassName>,
 }
@@ -193,16 +193,27 @@ impl FromStr for Part {
     }
 }
 
+/// The word of a kind, in any case.
+struct KindWord(SourceKind);
+
+impl FromStr for KindWord {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        SourceKind::ALL.into_iter().find(|kind| kind.to_string().eq_ignore_ascii_case(text)).map(Self).ok_or(())
+    }
+}
+
 impl Filter {
     fn take(query: &mut Query) -> Self {
-        let kind = |text: &String| (1..=32).contains(&text.len()) && text.bytes().all(|c| c.is_ascii_alphabetic());
+        let kinds = SourceKind::ALL.map(|kind| kind.to_string()).join(", ");
         let namespace = |text: &String| {
             let sane = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
             (1..=63).contains(&text.len()) && text.bytes().all(sane) && !text.starts_with('-') && !text.ends_with('-')
         };
         Self {
             host: query.take::<Part>("host", "a part of a host name").map(|part| part.0),
-            kind: query.take_checked("kind", "a kind of object, like Service, Ingress or file", kind),
+            kind: query.take::<KindWord>("kind", &format!("one of {kinds}")).map(|word| word.0),
             namespace: query.take_checked("namespace", "the name of a namespace", namespace),
             class: query.take("class", "the name of a class"),
         }
@@ -219,7 +230,7 @@ impl Filter {
     }
 
     fn takes_source(&self, source: &SourceKey) -> bool {
-        self.kind.as_ref().is_none_or(|kind| source.kind.to_string().eq_ignore_ascii_case(kind))
+        self.kind.is_none_or(|kind| source.kind == kind)
             && self.namespace.as_ref().is_none_or(|namespace| *source.namespace == **namespace)
     }
 }

@@ -169,8 +169,10 @@ pub(super) async fn list(
 pub(super) async fn create(
     State(state): Shared,
     Extension(caller): Extension<Caller>,
+    query: Query,
     request: Request,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Extension<Note>, Json<MintedView>), Problem> {
+    query.done()?;
     let wish = wish(&json_object(request).await?)?;
     let (access, now) = (state.access.load(), state.clock.now());
     let made = mint(&state.store, &caller, wish, access.tokens, &access.teams, now).await;
@@ -200,7 +202,9 @@ pub(super) async fn revoke(
     State(state): Shared,
     Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
+    query: Query,
 ) -> Result<(StatusCode, Extension<Note>), Problem> {
+    query.done()?;
     let no_such = || Problem::new(Code::NoSuchToken, format!("you have no token {}", shown_id(&id)));
     let found = find(&state, &id).await?.ok_or_else(no_such)?;
     // Whether somebody else has it is not told.

@@ -1,5 +1,7 @@
 //! `GET /version`.
 
+use super::input::Query;
+use super::problem::Problem;
 use axum::Json;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -20,9 +22,10 @@ pub struct VersionView {
 #[utoipa::path(get, path = "/api/v1/version", tag = "about", responses(
     (status = 200, body = VersionView),
 ))]
-pub(super) async fn show() -> Json<VersionView> {
-    Json(VersionView {
+pub(super) async fn show(query: Query) -> Result<Json<VersionView>, Problem> {
+    query.done()?;
+    Ok(Json(VersionView {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         resources: format!("{}/{}", crate::resources::GROUP, crate::resources::VERSION),
-    })
+    }))
 }

@@ -2,10 +2,11 @@
 
 use crate::cluster::{self, Subscription};
 use crate::model::{Clock, EnvironmentKey};
-use crate::resources::{Environment, LifePhase};
+use crate::resources::{Environment, EnvironmentClass, LifePhase};
 use crate::store::Store;
 use crate::webhooks::{Seen, Told, publish};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Api;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -20,6 +21,8 @@ pub(super) struct Follow {
     pub(super) store: Store,
     pub(super) clock: Clock,
     pub(super) environments: Subscription<Environment>,
+    /// Whose statuses tell of environments that have expired.
+    pub(super) classes: Api<EnvironmentClass>,
     /// Counts up whenever there is something in the outbox.
     pub(super) news: watch::Sender<u64>,
 }
@@ -47,6 +50,9 @@ impl Follow {
                     }
                     // What is not among all that there are is gone.
                     for key in told.keys().into_iter().filter(|key| !there.contains(key)) {
+                        if let Some(last) = self.expired_unseen(&told, &key).await {
+                            self.told(&mut told, &key, Some(&last)).await;
+                        }
                         self.told(&mut told, &key, None).await;
                     }
                 }
@@ -59,7 +65,32 @@ impl Follow {
     async fn tell(&self, told: &mut Told, object: &Environment, gone: bool) {
         let Some(key) = key(object) else { return };
         let seen = seen(object);
-        self.told(told, &key, (!gone).then_some(&seen)).await;
+        // Of one that is gone, what it came to comes first.
+        let is_known = told.seen(&key).is_some_and(|was| was.uid == seen.uid);
+        if !gone || (seen.expired && is_known) {
+            self.told(told, &key, Some(&seen)).await;
+        }
+        if gone {
+            self.told(told, &key, None).await;
+        }
+    }
+
+    /// How one that is gone looked last, where it expired while nobody looked: its class tells of it.
+    async fn expired_unseen(&self, told: &Told, key: &EnvironmentKey) -> Option<Seen> {
+        let was = told.seen(key).filter(|was| !was.expired)?;
+        // Nobody expires unwarned, and one of the same name may have expired long before.
+        let warned = was.warned_at?;
+        let class = match self.classes.get_opt(key.class.as_str()).await {
+            Ok(class) => class?,
+            Err(error) => {
+                tracing::warn!(environment = %key, %error, "whether it has expired cannot be read; it is told as deleted");
+                return None;
+            }
+        };
+        let name = key.object_name();
+        let is_its = |place: &str| place.rsplit_once('/').is_some_and(|(_, it)| it == name);
+        let (_, expired) = class.status?.expired.into_iter().find(|(place, _)| is_its(place))?;
+        (expired.expired_at.0 >= warned).then_some(Seen { expired: true, message: expired.message, ..was })
     }
 
     /// Tells until the store has it: an event that was seen is not lost.

@@ -95,7 +95,9 @@ impl Kept {
         };
         self.tasks.spawn(upkeep.run(end.clone()));
         let environments = kinds.environments.subscribe(Some(namespace));
-        let follow = Follow { store: store(), clock: self.clock.clone(), environments, news: self.outbox.clone() };
+        let (clock, news) = (self.clock.clone(), self.outbox.clone());
+        let classes = kube::Api::all(client.clone());
+        let follow = Follow { store: store(), clock, environments, classes, news };
         self.tasks.spawn(follow.run(end.clone()));
         let (pods, namespace) = (kinds.pods.clone(), namespace.to_owned());
         let measure = Measure { store: store(), clock: self.clock.clone(), pods, namespace };

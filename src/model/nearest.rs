@@ -16,6 +16,7 @@ pub fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -
     match nearest(given, known.iter().copied()) {
         Some(name) => format!("; did you mean \"{name}\"?"),
         None if known.is_empty() => String::new(),
+        None if known.len() == 1 => format!("; known is {}", known.join(", ")),
         None => format!("; known are {}", known.join(", ")),
     }
 }
@@ -31,5 +32,6 @@ mod tests {
         assert_eq!(nearest("prodution-2", known), Some("production-2"));
         assert_eq!(nearest("zzz", known), None);
         assert_eq!(did_you_mean("zzz", ["a", "b"]), "; known are a, b");
+        assert_eq!((did_you_mean("zzz", ["a"]).as_str(), did_you_mean("zzz", []).as_str()), ("; known is a", ""));
     }
 }

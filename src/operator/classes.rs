@@ -130,10 +130,12 @@ pub async fn keep(reconciler: Arc<Reconciler>, shutdown: CancellationToken) {
 /// How long what environments tell of a roll-out is gathered before it is written.
 const GATHER: Duration = Duration::from_secs(1);
 
-/// Writes the statuses that differ. Returns whether all could be written.
+/// Writes the statuses that differ. Returns whether all could be written, and all that they tell was known.
 async fn write_all(reconciler: &Reconciler, book: &ClassBook) -> bool {
     let api: Api<EnvironmentClass> = Api::all(reconciler.client.clone());
-    let mut complete = true;
+    // Asked before anything is counted. A manager that takes over may find every environment done: nobody would say so again.
+    let is_listed = reconciler.is_all_listed();
+    let mut complete = is_listed;
     let missing = reconciler.missing_right();
     for (wire, verdict) in book.verdicts.values() {
         let refusal = verdict.as_ref().err().or(missing.as_ref());
@@ -141,9 +143,7 @@ async fn write_all(reconciler: &Reconciler, book: &ClassBook) -> bool {
         let version = book.version(&name);
         // No roll-out is told before every environment is known.
         let rollout = match (verdict, &version) {
-            (Ok(class), Some(version)) if reconciler.is_all_listed() => {
-                reconciler.rollout_status(class, version).map(Box::new)
-            }
+            (Ok(class), Some(version)) if is_listed => reconciler.rollout_status(class, version).map(Box::new),
             _ => wire.status.as_ref().and_then(|status| status.rollout.clone()),
         };
         let status = status(wire, refusal, rollout);

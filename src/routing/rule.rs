@@ -27,6 +27,20 @@ pub enum SourceKind {
     File,
 }
 
+impl SourceKind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Service,
+        Self::EndpointSlice,
+        Self::Class,
+        Self::Environment,
+        Self::Ingress,
+        Self::IngressClass,
+        Self::Secret,
+        Self::File,
+    ];
+}
+
 impl fmt::Display for SourceKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -167,7 +167,10 @@ fn private(path: &Path, place: &str) -> Result<(), StoreError> {
     let opened = std::fs::OpenOptions::new().append(true).create(true).mode(0o600).open(path);
     opened.map(drop).map_err(|error| match error.kind() {
         std::io::ErrorKind::StorageFull => StoreError::Full { place: place.to_owned() },
-        std::io::ErrorKind::NotFound => StoreError::Missing { place: place.to_owned(), why: error.to_string() },
+        std::io::ErrorKind::NotFound => {
+            let folder = path.parent().unwrap_or(path).display();
+            StoreError::Missing { place: place.to_owned(), why: format!("there is no folder {folder}; make it first") }
+        }
         _ => StoreError::ReadOnly { place: place.to_owned(), why: error.to_string() },
     })
 }

@@ -39,7 +39,8 @@ impl Told {
         self.0.keys().cloned().collect()
     }
 
-    fn seen(&self, key: &EnvironmentKey) -> Option<Seen> {
+    /// How an environment looked when something was told of it last.
+    pub fn seen(&self, key: &EnvironmentKey) -> Option<Seen> {
         self.0.get(key).and_then(|state| serde_json::from_str(state).ok())
     }
 }

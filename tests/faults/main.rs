@@ -34,6 +34,9 @@ mod last_good;
 mod updates;
 mod world;
 
+#[path = "../azure/emulator/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "its own tests use all of it")]
+mod emulator;
 #[path = "../dns/server.rs"]
 #[allow(dead_code, reason = "its own tests use all of it")]
 mod name_server;

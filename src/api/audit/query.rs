@@ -80,6 +80,8 @@ pub(super) fn filter(query: &mut Query) -> Filter {
         |name| query.take::<Word>(name, "1 to 512 characters, none of them a control character").map(|word| word.0);
     let (subject, action, request, call) = (word("subject"), word("action"), word("request"), word("call"));
     let time = "a time like 2026-11-25T08:00:00Z";
+    let from = query.take::<Timestamp>("from", time);
+    let later = |until: &Timestamp| from.is_none_or(|from| *until > from);
     Filter {
         subject,
         user,
@@ -88,8 +90,8 @@ pub(super) fn filter(query: &mut Query) -> Filter {
         result: query.take::<Outcome>("result", "done, refused, failed or interrupted"),
         request,
         call,
-        from: query.take::<Timestamp>("from", time),
-        until: query.take::<Timestamp>("until", time),
+        from,
+        until: query.take_checked("until", "a time like 2026-11-25T08:00:00Z, and after from", later),
         behind: None,
         order: query.take::<Direction>("order", "newest or oldest").map(|direction| direction.0).unwrap_or_default(),
     }

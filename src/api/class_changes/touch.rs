@@ -21,6 +21,9 @@ pub struct ClassTouch {
     pub restarts: bool,
     /// It gets more pods, or fewer.
     pub scales: bool,
+    /// It is kept for another time, sleeps at others, or may be pinned no more: the life that its class gives is another one.
+    #[serde(default)]
+    pub lives: bool,
     /// Its host is another one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<HostChange>,
@@ -67,6 +70,7 @@ fn difference(state: &ApiState, item: &Item, before: Option<&Class>, after: &Cla
     let to = to.ok();
     ClassTouch {
         restarts: breaks.is_empty() && before.map(|class| pods(state, item, class)) != Some(pods(state, item, after)),
+        lives: before.is_none_or(|class| class.life != after.life),
         scales: before.is_none_or(|class| class.spec.replicas != after.spec.replicas),
         host: (from != to).then_some(HostChange { from, to }),
         breaks,

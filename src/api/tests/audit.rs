@@ -111,3 +111,18 @@ async fn a_call_whose_manager_died_ends_with_what_is_seen() {
     assert_eq!(all[0].result, Some(Outcome::Interrupted));
     assert_eq!(all[0].after.as_ref().unwrap()["parameters"]["TAG_FRONT"], "7");
 }
+
+#[tokio::test]
+async fn a_time_that_ends_before_it_begins_is_a_mistake_and_no_empty_list() {
+    let setting = setting().await;
+    for (place, field) in [
+        ("/api/v1/audit?from=2027-01-01T00:00:00Z&until=2026-01-01T00:00:00Z", "?until"),
+        ("/api/v1/audit?format=csv&from=2027-01-01T00:00:00Z&until=2027-01-01T00:00:00Z", "?until"),
+        ("/api/v1/costs?from=2026-11-20&to=2026-11-01", "?to"),
+    ] {
+        let (status, problem) = setting.call("GET", place, None).await;
+        assert_eq!((status.as_u16(), &problem["errors"][0]["pointer"]), (422, &json!(field)), "{problem}");
+    }
+    let (status, list) = setting.call("GET", "/api/v1/costs?from=2026-11-20&to=2026-11-20", None).await;
+    assert_eq!(status, StatusCode::OK, "{list}");
+}

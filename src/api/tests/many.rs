@@ -31,6 +31,13 @@ async fn a_dry_run_names_what_the_same_call_then_does() {
     assert_eq!(kept["items"].as_array().unwrap().len(), 1, "{kept}");
     let (status, _) = setting.call("POST", "/api/v1/environments:delete", Some(&json!({"selector": {}}))).await;
     assert_eq!(status.as_u16(), 422, "everything is selected only by saying so");
+    let slip = json!({"selector": {"class": "integraton"}});
+    let (status, problem) = setting.call("POST", "/api/v1/environments:delete", Some(&slip)).await;
+    assert_eq!((status.as_u16(), &problem["errors"][0]["pointer"]), (422, &json!("/selector/class")), "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("did you mean \"integration\"?"), "{problem}");
+    let (status, problem) = setting.call("GET", "/api/v1/environments/a/integraton", None).await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert!(problem["detail"].as_str().unwrap().contains("did you mean \"integration\"?"), "{problem}");
     let body = json!({"selector": {"all": true}});
     let (_, gone) = setting.call("POST", "/api/v1/environments:delete", Some(&body)).await;
     assert_eq!(gone["items"].as_array().unwrap().len(), 3, "{gone}");
@@ -63,6 +70,14 @@ async fn a_changed_class_tells_whom_it_touches_before_and_when_it_does() {
     let (status, told) = setting.call("PUT", &format!("{CLASS}?dryRun=true"), Some(&changed)).await;
     assert_eq!((status, told["touches"].as_array().unwrap().len()), (StatusCode::OK, 2), "{told}");
     assert_eq!((&told["touches"][0]["restarts"], &told["touches"][0]["scales"]), (&json!(true), &json!(true)));
+    let mut shorter = spec();
+    shorter["life"] = json!({"max": "1h"});
+    let (_, told) = setting.call("PUT", &format!("{CLASS}?dryRun=true"), Some(&shorter)).await;
+    assert_eq!(
+        (&told["touches"][1]["lives"], &told["touches"][1]["restarts"]),
+        (&json!(true), &json!(false)),
+        "{told}"
+    );
     let (_, class) = setting.call("GET", CLASS, None).await;
     assert_eq!(class["spec"]["template"], spec()["template"], "a dry run writes nothing");
     let mut narrow = spec();
@@ -212,6 +227,8 @@ async fn the_table_is_told_a_page_at_a_time() {
     let setting = setting().await;
     let (status, table) = setting.call("GET", "/api/v1/routes?host=x&kind=Service&limit=1", None).await;
     assert_eq!((status, &table["items"], &table["hosts"]), (StatusCode::OK, &json!([]), &json!(0)), "{table}");
+    let (status, problem) = setting.call("GET", "/api/v1/routes?kind=Servce", None).await;
+    assert_eq!((status.as_u16(), &problem["errors"][0]["pointer"]), (422, &json!("?kind")), "{problem}");
     let (status, problem) = setting.call("GET", "/api/v1/routes?host=a/b&knd=Service", None).await;
     assert_eq!((status.as_u16(), problem["errors"].as_array().unwrap().len()), (422, 2), "{problem}");
     let (status, problem) =

@@ -153,6 +153,24 @@ async fn every_call_answers_every_role_as_the_table_says() {
 }
 
 #[tokio::test]
+async fn every_call_refuses_a_field_of_the_query_that_nobody_knows() {
+    let setting = setting().await;
+    setting.put(json!({"TAG_FRONT": "1"})).await;
+    let document = serde_json::to_value(crate::api::openapi_document()).unwrap();
+    let mut wrong = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys().map(|method| method.to_uppercase()) {
+            let place = format!("{}?wnat=1", filled(path));
+            let (status, code) = answer(&setting, &method, &place, Some("as-admin")).await;
+            if (status.as_u16(), &code) != (422, &json!("invalid")) {
+                wrong.push(format!("{method} {path}: {status} {code}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[tokio::test]
 async fn what_is_within_nobodys_reach_is_not_listed() {
     let setting = setting().await;
     setting.put(json!({"TAG_FRONT": "1"})).await;

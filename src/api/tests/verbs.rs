@@ -77,6 +77,16 @@ async fn a_deployment_wakes_what_sleeps() {
 }
 
 #[tokio::test]
+async fn an_end_that_has_passed_deletes_nothing() {
+    let setting = setting().await;
+    setting.put(json!({"TAG_FRONT": "1"})).await;
+    let body = json!({"parameters": {"TAG_FRONT": "2"}, "expiresAt": "2020-01-01T00:00:00Z"});
+    let (status, problem) = setting.call("PUT", PLACE, Some(&body)).await;
+    assert_eq!((status.as_u16(), &problem["errors"][0]["pointer"]), (422, &json!("/expiresAt")), "{problem}");
+    assert_eq!(setting.call("GET", PLACE, None).await.1["parameters"]["TAG_FRONT"], "1", "nothing was changed");
+}
+
+#[tokio::test]
 async fn going_back_applies_an_older_revision_again() {
     let setting = setting().await;
     setting.put(json!({"TAG_FRONT": "2"})).await;

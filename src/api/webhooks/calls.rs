@@ -1,7 +1,7 @@
 //! `/webhooks` and `/webhooks/{id}`.
 
 use super::super::audit::Note;
-use super::super::input::json_object;
+use super::super::input::{Query, json_object};
 use super::super::problem::{Code, Problem};
 use super::super::{Shared, store};
 use super::input::{Checked, checked};
@@ -25,7 +25,8 @@ type NamePath = Result<Path<String>, PathRejection>;
     (status = 403, body = Problem, content_type = "application/problem+json"),
     (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(in crate::api) async fn list(State(state): Shared) -> Result<Json<WebhookList>, Problem> {
+pub(in crate::api) async fn list(State(state): Shared, query: Query) -> Result<Json<WebhookList>, Problem> {
+    query.done()?;
     let all = state.store.webhooks().list().await.map_err(|error| store::problem(&error))?;
     Ok(Json(WebhookList { items: all.iter().map(WebhookView::of).collect() }))
 }
@@ -46,8 +47,10 @@ pub(in crate::api) async fn list(State(state): Shared) -> Result<Json<WebhookLis
 pub(in crate::api) async fn create(
     State(state): Shared,
     Extension(caller): Extension<Caller>,
+    query: Query,
     request: Request,
 ) -> Result<(StatusCode, [(HeaderName, String); 1], Extension<Note>, Json<WebhookCreated>), Problem> {
+    query.done()?;
     let Checked { url, events, user, class, enabled } =
         checked(&json_object(request).await?, state.webhooks.allowed())?;
     let webhooks = state.store.webhooks();
@@ -81,7 +84,12 @@ pub(in crate::api) async fn create(
     (status = 404, body = Problem, content_type = "application/problem+json"),
     (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(in crate::api) async fn show(State(state): Shared, path: NamePath) -> Result<Json<WebhookView>, Problem> {
+pub(in crate::api) async fn show(
+    State(state): Shared,
+    path: NamePath,
+    query: Query,
+) -> Result<Json<WebhookView>, Problem> {
+    query.done()?;
     Ok(Json(WebhookView::of(&find(&state, &named(path)?).await?)))
 }
 
@@ -102,8 +110,10 @@ pub(in crate::api) async fn show(State(state): Shared, path: NamePath) -> Result
 pub(in crate::api) async fn change(
     State(state): Shared,
     path: NamePath,
+    query: Query,
     request: Request,
 ) -> Result<(Extension<Note>, Json<WebhookView>), Problem> {
+    query.done()?;
     let id = named(path)?;
     let before = find(&state, &id).await?;
     let Checked { url, events, user, class, enabled } =
@@ -127,7 +137,8 @@ pub(in crate::api) async fn change(
     (status = 404, body = Problem, content_type = "application/problem+json"),
     (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(in crate::api) async fn delete(State(state): Shared, path: NamePath) -> Result<StatusCode, Problem> {
+pub(in crate::api) async fn delete(State(state): Shared, path: NamePath, query: Query) -> Result<StatusCode, Problem> {
+    query.done()?;
     let webhook = find(&state, &named(path)?).await?;
     state.store.webhooks().delete(&webhook.id).await.map_err(|error| store::problem(&error))?;
     Ok(StatusCode::NO_CONTENT)

@@ -65,7 +65,9 @@ pub(in crate::api) async fn deliveries(
 pub(in crate::api) async fn resend(
     State(state): Shared,
     path: Result<Path<(String, String)>, PathRejection>,
+    query: Query,
 ) -> Result<StatusCode, Problem> {
+    query.done()?;
     let (id, delivery) = named(path)?;
     let webhook = find(&state, &id).await?;
     let known = is_id(&delivery)

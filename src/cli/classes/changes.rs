@@ -48,14 +48,14 @@ fn tell(change: &ClassChange) -> Result<(), Failure> {
     if count == 0 {
         return Ok(());
     }
-    let mut table = Table::new(["ENVIRONMENT", "PODS", "HOST", "BREAKS"]);
+    let mut table = Table::new(["ENVIRONMENT", "PODS", "LIFE", "HOST", "BREAKS"]);
     for touch in &change.touches {
         table.row(row(touch));
     }
     output::table(&table)
 }
 
-fn row(touch: &ClassTouch) -> [Cell; 4] {
+fn row(touch: &ClassTouch) -> [Cell; 5] {
     let pods = match (touch.restarts, touch.scales) {
         (true, true) => "made anew, scaled",
         (true, false) => "made anew",
@@ -69,6 +69,7 @@ fn row(touch: &ClassTouch) -> [Cell; 4] {
     [
         touch.name.as_str().into(),
         pods.into(),
+        if touch.lives { "another" } else { "" }.into(),
         host.unwrap_or_default().into(),
         Cell::toned(touch.breaks.join("; "), Tone::Bad),
     ]

@@ -32,7 +32,11 @@ pub(super) fn table(pods: &PodList, wide: bool) -> Result<(), Failure> {
         output::remark("There are no pods.");
         return Ok(());
     }
-    let extra = if wide { &["ADDRESS", "LAST EXIT"][..] } else { &[] };
+    let extra = if wide {
+        &["ADDRESS", "LAST EXIT", "CPU REQUEST", "CPU LIMIT", "MEMORY REQUEST", "MEMORY LIMIT"][..]
+    } else {
+        &[]
+    };
     let head = ["NAME", "NODE", "READY", "STATUS", "RESTARTS", "AGE", "CPU", "MEMORY"];
     let mut table = Table::new(head.iter().chain(extra).copied());
     let now = Timestamp::now();
@@ -42,14 +46,19 @@ pub(super) fn table(pods: &PodList, wide: bool) -> Result<(), Failure> {
             pod.node.as_deref().unwrap_or("-").into(),
             format!("{}/{}", pod.ready_containers, pod.containers).into(),
             status(pod),
-            pod.restarts.to_string().into(),
+            restarts(pod, now).into(),
             age(pod.created_at.as_deref(), now).into(),
             cores(pod.cpu_cores).into(),
             mebibytes(pod.memory_bytes).into(),
         ];
         if wide {
             row.push(pod.address.as_deref().unwrap_or("-").into());
-            row.push(pod.last_exit.as_deref().unwrap_or("-").into());
+            row.push(last_exit(pod, now).map_or_else(|| "-".into(), |exit| exit.as_str().into()));
+            row.extend(
+                [cores(pod.requests.cpu_cores), cores(pod.limits.cpu_cores)].iter().map(|text| text.as_str().into()),
+            );
+            let memory = [mebibytes(pod.requests.memory_bytes), mebibytes(pod.limits.memory_bytes)];
+            row.extend(memory.iter().map(|text| text.as_str().into()));
         }
         table.row(row);
     }
@@ -57,6 +66,21 @@ pub(super) fn table(pods: &PodList, wide: bool) -> Result<(), Failure> {
         output::remark(&format!("CPU and memory are not known: {reason}"));
     }
     output::table(&table)
+}
+
+/// As kubectl prints them: with the time of the last one, where there was one.
+fn restarts(pod: &PodView, now: Timestamp) -> String {
+    match &pod.last_exit_at {
+        Some(at) if pod.restarts > 0 => format!("{} ({} ago)", pod.restarts, age(Some(at), now)),
+        Some(_) | None => pod.restarts.to_string(),
+    }
+}
+
+/// How a container of the pod ended last, and how long ago.
+fn last_exit(pod: &PodView, now: Timestamp) -> Option<String> {
+    let exit = pod.last_exit.as_deref()?;
+    let ago = pod.last_exit_at.as_deref().map(|at| format!(", {} ago", age(Some(at), now)));
+    Some(format!("{exit}{}", ago.unwrap_or_default()))
 }
 
 fn status(pod: &PodView) -> Cell {

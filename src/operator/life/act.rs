@@ -72,6 +72,10 @@ impl Reconciler {
             Ok(()) => {}
             Err(kube::Error::Api(answer)) if answer.code == 404 => return Ok(()),
             Err(kube::Error::Api(answer)) if answer.code == 409 => {
+                // An earlier look may have deleted it, and the watch does not tell so yet.
+                if !self.lives_on(id, environment).await? {
+                    return Ok(());
+                }
                 self.dig_up(id, class).await?;
                 return Err(kube::Error::Api(answer));
             }
@@ -79,6 +83,14 @@ impl Reconciler {
         }
         self.events.warn(&environment.object_ref(&()), "Expired", &format!("it is deleted: {why}")).await;
         Ok(())
+    }
+
+    /// Whether the environment that was looked at is there and is not being deleted, as the cluster itself has it.
+    async fn lives_on(&self, id: &EnvironmentId, environment: &Environment) -> Result<bool, kube::Error> {
+        let api: Api<Environment> = Api::namespaced(self.client.clone(), &id.namespace);
+        let now = api.get_opt(&id.name).await?;
+        let is_same = |now: &Environment| now.metadata.uid == environment.metadata.uid;
+        Ok(now.is_some_and(|now| is_same(&now) && now.metadata.deletion_timestamp.is_none()))
     }
 
     /// Writes the last part of its life into its status, for those who follow it.

@@ -35,7 +35,7 @@ pub struct Seen {
     pub client_request_id: String,
 }
 
-/// Hears of each call that was done, with its status; `true` cuts the answer off.
+/// Hears of each call that was served, with its status; `true` cuts the answer off.
 pub type Witness = Box<dyn FnMut(&Incoming, u16) -> bool + Send>;
 
 pub struct State {
@@ -98,8 +98,8 @@ impl State {
         }
         let now = self.clock.now();
         let (mut reply, fate) = self.through(call, now);
-        let was_done = fate != Fate::LostBefore && reply.status < 300;
-        if was_done && self.witness.as_mut().is_some_and(|witness| witness(call, reply.status)) {
+        let was_served = matches!(fate, Fate::None | Fate::LostAfter | Fate::Touched);
+        if was_served && self.witness.as_mut().is_some_and(|witness| witness(call, reply.status)) {
             reply = reply.cut(Cut::Before);
         }
         self.seen.push(Seen {
