@@ -10,7 +10,9 @@ use futures::{StreamExt, stream};
 use kube::api::PostParams;
 use kube::{Api, Client};
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
 
@@ -24,6 +26,8 @@ const PAGE: usize = 50;
 const COMING_UP: usize = 100;
 /// How many of them are asked for at a time.
 const AT_A_TIME: usize = 8;
+/// Writes to the disk that are measured.
+const WRITES: usize = 50;
 const CLASS: &str = "integration";
 /// Creating environments through the cluster's own API, to have many.
 const WRITERS: usize = 32;
@@ -76,6 +80,10 @@ pub fn all(runtime: &Runtime, sizes: &[usize]) {
     println!();
     Busy::settle();
     coming_up(api, &token, there, &proxy);
+    println!(
+        "a write that is on the disk takes {:.1} ms in the store's folder (median of {WRITES})",
+        on_disk(folder.path())
+    );
     println!();
     println!("took {:.0} s", began.elapsed().as_secs_f64());
     kubelet.abort();
@@ -187,6 +195,22 @@ fn coming_up(api: SocketAddr, token: &str, beside: usize, proxy: &FaultProxy) {
     }
     println!("in all, for each environment: {each:.1} calls");
     watches(&proxy.watches());
+}
+
+/// How long it takes, in milliseconds, until a small write is on the disk: what each record of the audit waits for, and each
+/// call that changes something writes two.
+fn on_disk(folder: &Path) -> f64 {
+    let mut file = std::fs::File::create(folder.join("disk")).unwrap();
+    let mut took: Vec<f64> = (0..WRITES)
+        .map(|_| {
+            let began = Instant::now();
+            file.write_all(&[0; 4096]).unwrap();
+            file.sync_data().unwrap();
+            began.elapsed().as_secs_f64() * 1000.0
+        })
+        .collect();
+    took.sort_by(f64::total_cmp);
+    took[took.len() / 2]
 }
 
 /// How many watches are open now, by kind.

@@ -143,7 +143,10 @@ impl<K: Kept> Index<K> {
     /// Puts in what a write of ours was answered with, unless a newer version of it is there, or it is gone by now.
     pub fn wrote(&self, id: &EnvironmentId, object: Arc<K>) {
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if object.uid().is_none_or(|uid| !known.gone.has(uid)) {
+        // What the watch has told already is kept once, here and where others hear of it.
+        let same = |there: &K| there.uid() == object.uid() && there.version() == object.version();
+        let is_told = object.version().is_some() && known.one(id, object.name()).is_some_and(|there| same(&there));
+        if !is_told && object.uid().is_none_or(|uid| !known.gone.has(uid)) {
             known.insert(id, object);
         }
     }
@@ -317,6 +320,16 @@ mod tests {
         index.wrote(&id, pod("q", "2", "13"));
         assert_eq!(index.insert(&id, pod("p", "1", "14")), None);
         assert_eq!(index.all(&id).len(), 2, "it has its labels again");
+    }
+
+    #[test]
+    fn an_answer_to_a_write_that_the_watch_has_told_already_is_no_second_copy() {
+        let (index, id, told) = (Index::default(), EnvironmentId::new("default", "a-x"), pod("p", "1", "10"));
+        index.insert(&id, told.clone());
+        index.wrote(&id, pod("p", "1", "10"));
+        assert!(Arc::ptr_eq(&index.one(&id, "p").unwrap(), &told));
+        index.wrote(&id, pod("p", "1", "11"));
+        assert_eq!(index.one(&id, "p").unwrap().version(), Some("11"));
     }
 
     #[test]

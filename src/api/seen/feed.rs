@@ -7,8 +7,8 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::broadcast;
 
-/// How many are kept.
-const KEPT: usize = 4096;
+/// How many are kept: each is an environment as it was then, some kilobytes.
+const KEPT: usize = 2048;
 /// How many a listener may be behind before it is told that it missed some.
 const BEHIND: usize = 1024;
 
