@@ -121,12 +121,19 @@ async fn no_environment_is_left_without_its_class_however_the_two_calls_meet() {
     for round in 0..40 {
         setting.call("PUT", CLASS, Some(&second)).await;
         let wish = json!({"parameters": {"TAG_FRONT": "1"}});
-        let make = setting.call("PUT", USED, Some(&wish));
-        let late = async {
-            // Another meeting point each time: as many looks at the clock of the runtime as the round says.
-            for _ in 0..round {
+        // Another meeting point each time: one of the two comes later, by as many turns of the runtime as the round says.
+        let turns = |turns: usize| async move {
+            for _ in 0..turns {
                 tokio::task::yield_now().await;
             }
+        };
+        let (first, second) = if round % 2 == 0 { (0, round) } else { (round, 0) };
+        let make = async {
+            turns(first).await;
+            setting.call("PUT", USED, Some(&wish)).await
+        };
+        let late = async {
+            turns(second).await;
             setting.call("DELETE", CLASS, None).await
         };
         let ((made, said), (gone, _)) = tokio::join!(make, late);
