@@ -216,7 +216,7 @@ async fn run(
     if let Some(class) = &filter.class {
         known(state, class)?;
     }
-    let chosen = state.seen.all(|item| filter.takes(item) && !item.view.deleting);
+    let chosen = state.seen.all(|item| filter.takes(item) && !item.standing().deleting);
     let deed = &deed;
     let work = futures::stream::iter(chosen).map(|item| async move {
         let outcome = if dry_run { Ok(BulkOutcome::Planned) } else { one(state, &item, deed).await };
@@ -254,8 +254,8 @@ impl BulkItem {
             Ok(outcome) => (outcome, None),
             Err(problem) => (BulkOutcome::Failed, Some(problem)),
         };
-        let view = &item.view;
-        Self { name: view.name.clone(), user: view.user.clone(), class: view.class.clone(), outcome, problem }
+        let spec = &item.object.spec;
+        Self { name: item.object.name_any(), user: spec.user.clone(), class: spec.class.clone(), outcome, problem }
     }
 }
 

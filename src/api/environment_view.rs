@@ -126,24 +126,19 @@ pub struct EnvironmentList {
 impl EnvironmentView {
     /// How `object` is told.
     pub(super) fn of(object: &Environment) -> Self {
+        let Standing { ready, stalled, deleting, reason, message } = Standing::of(object);
         let status = object.status.clone().unwrap_or_default();
-        let generation = object.metadata.generation.unwrap_or_default();
-        let current = status.observed_generation.is_some_and(|observed| observed >= generation);
-        let find = |kind: ConditionType| status.conditions.iter().find(|condition| condition.type_ == kind.as_str());
-        let is_true = |kind| find(kind).is_some_and(|condition| condition.status == "True");
-        let deleting = object.metadata.deletion_timestamp.is_some();
-        let (reason, message) = why(find(ConditionType::Ready), current, deleting);
         Self {
             name: object.metadata.name.clone().unwrap_or_default(),
             user: object.spec.user.clone(),
             class: object.spec.class.clone(),
             parameters: object.spec.parameters.clone(),
-            ready: current && !deleting && is_true(ConditionType::Ready),
-            stalled: current && is_true(ConditionType::Stalled),
-            reason,
-            message,
+            ready,
+            stalled,
+            reason: reason.to_owned(),
+            message: message.to_owned(),
             deleting,
-            generation,
+            generation: object.metadata.generation.unwrap_or_default(),
             observed_generation: status.observed_generation,
             revision: status.revision,
             replicas: status.replicas,
@@ -174,11 +169,45 @@ impl EnvironmentView {
     }
 }
 
-fn why(ready: Option<&Condition>, current: bool, deleting: bool) -> (String, String) {
+/// How an environment does, in a few words of its own object: lists are chosen by that, and nothing is copied for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing<'o> {
+    pub(super) ready: bool,
+    pub(super) stalled: bool,
+    pub(super) deleting: bool,
+    pub(super) reason: &'o str,
+    pub(super) message: &'o str,
+}
+
+impl<'o> Standing<'o> {
+    /// How `object` does. A status about an older generation says nothing.
+    pub(super) fn of(object: &'o Environment) -> Self {
+        let status = object.status.as_ref();
+        let generation = object.metadata.generation.unwrap_or_default();
+        let observed = status.and_then(|status| status.observed_generation);
+        let current = observed.is_some_and(|observed| observed >= generation);
+        let find = |kind: ConditionType| {
+            let mut conditions = status.into_iter().flat_map(|status| &status.conditions);
+            conditions.find(|condition| condition.type_ == kind.as_str())
+        };
+        let is_true = |kind| find(kind).is_some_and(|condition| condition.status == "True");
+        let deleting = object.metadata.deletion_timestamp.is_some();
+        let (reason, message) = why(find(ConditionType::Ready), current, deleting);
+        Self {
+            ready: current && !deleting && is_true(ConditionType::Ready),
+            stalled: current && is_true(ConditionType::Stalled),
+            deleting,
+            reason,
+            message,
+        }
+    }
+}
+
+fn why(ready: Option<&Condition>, current: bool, deleting: bool) -> (&str, &str) {
     match ready {
-        _ if deleting => ("Deleting".to_owned(), "the environment and its pods are being deleted".to_owned()),
-        Some(condition) if current => (condition.reason.clone(), condition.message.clone()),
-        _ => ("Pending".to_owned(), "the operator has not seen this change yet".to_owned()),
+        _ if deleting => ("Deleting", "the environment and its pods are being deleted"),
+        Some(condition) if current => (&condition.reason, &condition.message),
+        _ => ("Pending", "the operator has not seen this change yet"),
     }
 }
 

@@ -50,7 +50,7 @@ pub(super) async fn list(
     let (items, more) = state.seen.page(order.into(), after.as_ref(), page.limit, |item| filter.takes(item));
     let last = items.last().filter(|_| more);
     let next = last.and_then(|item| page.next(&(item.created, item.key.object_name())));
-    let items = items.iter().map(|item| item.view.clone()).collect();
+    let items = items.iter().map(|item| item.view()).collect();
     let mut response = Json(EnvironmentList { items, next: next.clone() }).into_response();
     paging::link(&mut response, &uri, next.as_deref());
     Ok(response)
@@ -123,9 +123,9 @@ impl Filter {
         self.reach.has(&item.key.user)
             && self.user.as_ref().is_none_or(|user| *user == item.key.user)
             && self.class.as_ref().is_none_or(|class| *class == item.key.class)
-            && self.ready.is_none_or(|ready| ready == item.view.ready)
-            && self.stalled.is_none_or(|stalled| stalled == item.view.stalled)
-            && self.reason.as_ref().is_none_or(|reason| *reason == item.view.reason)
+            && self.ready.is_none_or(|ready| ready == item.standing().ready)
+            && self.stalled.is_none_or(|stalled| stalled == item.standing().stalled)
+            && self.reason.as_ref().is_none_or(|reason| *reason == item.standing().reason)
     }
 }
 

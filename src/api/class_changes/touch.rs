@@ -4,6 +4,7 @@ use crate::api::ApiState;
 use crate::api::seen::Item;
 use crate::model::{ClassName, Parameters, substitute};
 use crate::resources::{Class, EnvironmentClass};
+use kube::ResourceExt as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
@@ -47,8 +48,8 @@ pub(super) fn of_change(state: &ApiState, before: &EnvironmentClass, after: &Cla
     let before = Class::try_from(before).ok();
     let touched = |item: &std::sync::Arc<Item>| {
         let touch = ClassTouch {
-            name: item.view.name.clone(),
-            user: item.view.user.clone(),
+            name: item.object.name_any(),
+            user: item.object.spec.user.clone(),
             ..difference(state, item, before.as_ref(), after)
         };
         let idle = ClassTouch { name: touch.name.clone(), user: touch.user.clone(), ..ClassTouch::default() };
@@ -64,7 +65,7 @@ fn difference(state: &ApiState, item: &Item, before: Option<&Class>, after: &Cla
     if let Err(error) = &to {
         breaks.push(error.to_string());
     }
-    if let Err(mistakes) = Parameters::check(after.name.as_str(), &after.parameters, &item.view.parameters) {
+    if let Err(mistakes) = Parameters::check(after.name.as_str(), &after.parameters, &item.object.spec.parameters) {
         breaks.extend(mistakes.iter().map(ToString::to_string));
     }
     let to = to.ok();
@@ -80,7 +81,7 @@ fn difference(state: &ApiState, item: &Item, before: Option<&Class>, after: &Cla
 
 /// All that an environment's pods are made of, with its own values. None where they cannot be made.
 fn pods(state: &ApiState, item: &Item, class: &Class) -> Option<Value> {
-    let values = Parameters::check(class.name.as_str(), &class.parameters, &item.view.parameters).ok()?;
+    let values = Parameters::check(class.name.as_str(), &class.parameters, &item.object.spec.parameters).ok()?;
     let host = class.host.host(&item.key.user, &state.domain).ok()?;
     let value = |name: &str| match name {
         "user" => Some(item.key.user.as_str()),

@@ -49,7 +49,7 @@ impl Feed {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.newest += 1;
         let id = format!("{}-{}", self.run, kept.newest);
-        let news = News { id, at: format!("{:.3}", Timestamp::now()), kind, environment: item.view.clone() };
+        let news = News { id, at: format!("{:.3}", Timestamp::now()), kind, environment: item.view() };
         let news = Arc::new(news);
         if kept.ring.len() == KEPT {
             kept.ring.pop_front();

@@ -19,7 +19,7 @@ pub(super) async fn environments(seen: Arc<Seen>, mut told: Subscription<Environ
                 seen.replace(&objects, first);
                 seen.note_list(&mut first);
             }
-            Told::Put(object) => seen.note(&object),
+            Told::Put(object) => seen.note(object),
             Told::Gone(object) => {
                 if let Some(key) = EnvironmentKey::from_object_name(&object.name_any()) {
                     seen.forget(&key, object.uid().as_deref());

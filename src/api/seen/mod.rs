@@ -10,7 +10,7 @@ mod news;
 pub use feed::{Feed, Heard};
 pub use news::{News, NewsKind};
 
-use super::environment_view::EnvironmentView;
+use super::environment_view::{EnvironmentView, Standing};
 use super::problem::{Code, Problem};
 use crate::cluster::{Gone, SharedKinds};
 use crate::model::EnvironmentKey;
@@ -48,29 +48,43 @@ struct Known {
 pub struct Item {
     /// Whose it is, and of which class.
     pub key: EnvironmentKey,
-    /// As the API tells it.
-    pub view: EnvironmentView,
     /// When it was made, in milliseconds since 1970.
     pub created: i64,
-    uid: Option<String>,
-    version: Option<u64>,
+    /// The object, which all of the manager shares.
+    pub object: Arc<Environment>,
 }
 
 impl Item {
     /// None for an object whose name is not one of ours.
-    fn of(object: &Environment) -> Option<Self> {
+    fn of(object: Arc<Environment>) -> Option<Self> {
         Some(Self {
-            key: EnvironmentKey::from_object_name(&object.name_any())?,
+            key: EnvironmentKey::from_object_name(object.metadata.name.as_deref()?)?,
             created: object.creation_timestamp().map_or(i64::MAX, |time| time.0.as_millisecond()),
-            uid: object.uid(),
-            version: object.resource_version().and_then(|version| version.parse().ok()),
-            view: EnvironmentView::of(object),
+            object,
         })
+    }
+
+    /// As the API tells it. It is made each time: kept, it would take more room than all the rest of what is known.
+    pub fn view(&self) -> EnvironmentView {
+        EnvironmentView::of(&self.object)
+    }
+
+    /// How it does.
+    pub(super) fn standing(&self) -> Standing<'_> {
+        Standing::of(&self.object)
+    }
+
+    fn uid(&self) -> Option<&str> {
+        self.object.metadata.uid.as_deref()
+    }
+
+    fn version(&self) -> Option<u64> {
+        self.object.metadata.resource_version.as_ref()?.parse().ok()
     }
 
     /// Whether it is an older version of the very object `other`. Versions that are no numbers count as newer.
     fn is_older(&self, other: &Self) -> bool {
-        self.uid == other.uid && matches!((self.version, other.version), (Some(a), Some(b)) if a < b)
+        self.uid() == other.uid() && matches!((self.version(), other.version()), (Some(a), Some(b)) if a < b)
     }
 }
 
@@ -175,19 +189,19 @@ impl Seen {
 
     /// Takes what the API itself has written, unless it is gone by now.
     pub(super) fn wrote(&self, object: &Environment) {
-        let Some(item) = Item::of(object) else { return };
+        let Some(item) = Item::of(Arc::new(object.clone())) else { return };
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-        if item.uid.as_ref().is_none_or(|uid| !known.gone.has(uid)) {
+        if item.uid().is_none_or(|uid| !known.gone.has(uid)) {
             self.take(&mut known, item);
         }
     }
 
     /// Takes what the watch tells.
-    fn note(&self, object: &Environment) {
+    fn note(&self, object: Arc<Environment>) {
         let Some(item) = Item::of(object) else { return };
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         // One that was written while a list was on its way was not in it, and is told now.
-        if let Some(uid) = &item.uid {
+        if let Some(uid) = item.uid() {
             known.gone.forget(uid);
         }
         self.take(&mut known, item);
@@ -210,7 +224,7 @@ impl Seen {
         if let Some(uid) = uid {
             known.gone.add(uid.to_owned());
         }
-        let there = known.environments.get(key).filter(|item| uid.is_none() || item.uid.as_deref() == uid).cloned();
+        let there = known.environments.get(key).filter(|item| uid.is_none() || item.uid() == uid).cloned();
         if let Some(item) = there {
             known.take(key);
             self.tell(Some(&item), None);
@@ -220,14 +234,14 @@ impl Seen {
     /// Puts a complete list in the place of all that was known.
     fn replace(&self, objects: &[Arc<Environment>], first: bool) {
         let mut fresh = Known::default();
-        objects.iter().filter_map(|object| Item::of(object)).for_each(|item| fresh.put(Arc::new(item)));
+        objects.iter().cloned().filter_map(Item::of).for_each(|item| fresh.put(Arc::new(item)));
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         fresh.classes = std::mem::take(&mut known.classes);
         fresh.gone = std::mem::take(&mut known.gone);
         let before = std::mem::replace(&mut *known, fresh);
         for item in before.environments.values() {
-            let is_there = known.environments.get(&item.key).is_some_and(|now| now.uid == item.uid);
-            known.gone_unless(is_there, item.uid.as_deref());
+            let is_there = known.environments.get(&item.key).is_some_and(|now| now.uid() == item.uid());
+            known.gone_unless(is_there, item.uid());
         }
         if first {
             return;
@@ -270,7 +284,14 @@ impl Seen {
     }
 
     fn tell(&self, before: Option<&Item>, after: Option<&Item>) {
-        for kind in news::between(before.map(|item| &item.view), after.map(|item| &item.view)) {
+        // A new list has most of what was known before.
+        if let (Some(before), Some(after)) = (before, after)
+            && Arc::ptr_eq(&before.object, &after.object)
+        {
+            return;
+        }
+        let (sight, now) = (before.map(Item::view), after.map(Item::view));
+        for kind in news::between(sight.as_ref(), now.as_ref()) {
             if let Some(item) = after.or(before) {
                 self.feed.publish(kind, item);
             }

@@ -28,7 +28,7 @@ fn names(items: &[Arc<Item>]) -> Vec<String> {
 fn pages_follow_each_other_in_both_orders_and_directions() {
     let seen = seen();
     for user in ["b", "a", "d", "c"] {
-        seen.note(&object(user, "x", 1));
+        seen.note(Arc::new(object(user, "x", 1)));
     }
     for (order, expected) in [
         (Order::Name, ["a-x", "b-x", "c-x", "d-x"]),
@@ -52,9 +52,9 @@ fn an_older_version_does_not_hide_a_newer_one() {
     let seen = seen();
     let mut newer = object("a", "x", 10);
     newer.metadata.generation = Some(2);
-    seen.note(&newer);
-    seen.note(&object("a", "x", 9));
-    assert_eq!(seen.all(|_| true)[0].view.generation, 2);
+    seen.note(Arc::new(newer.clone()));
+    seen.note(Arc::new(object("a", "x", 9)));
+    assert_eq!(seen.all(|_| true)[0].view().generation, 2);
     seen.forget(&EnvironmentKey::from_object_name("a-x").unwrap(), Some("another"));
     assert_eq!(seen.all(|_| true).len(), 1, "another one of this name was deleted");
     seen.forget(&EnvironmentKey::from_object_name("a-x").unwrap(), Some("uid-a-x"));
@@ -72,20 +72,20 @@ fn each_change_is_news_once() {
         all[start..].to_vec()
     };
     let mut it = object("a", "x", 1);
-    seen.note(&it);
+    seen.note(Arc::new(it.clone()));
     assert_eq!(told(), [NewsKind::Created]);
     let status = it.status.get_or_insert_default();
     status.observed_generation = Some(1);
     set_condition(&mut status.conditions, ConditionType::Ready, (true, "Serving", "it serves"), 1);
     it.metadata.resource_version = Some("2".into());
-    seen.note(&it);
+    seen.note(Arc::new(it.clone()));
     assert_eq!(told(), [NewsKind::Ready]);
     it.metadata.resource_version = Some("3".into());
-    seen.note(&it);
+    seen.note(Arc::new(it.clone()));
     assert_eq!(told(), [], "nothing that anybody would see has changed");
     it.metadata.generation = Some(2);
     it.metadata.resource_version = Some("4".into());
-    seen.note(&it);
+    seen.note(Arc::new(it.clone()));
     assert_eq!(told(), [NewsKind::Changed, NewsKind::Progressing]);
     seen.replace(&[], false);
     assert_eq!(told(), [NewsKind::Deleted]);
@@ -94,16 +94,16 @@ fn each_change_is_news_once() {
 #[test]
 fn who_comes_back_hears_what_was_missed_or_that_it_cannot_be_told() {
     let seen = seen();
-    seen.note(&object("a", "x", 1));
+    seen.note(Arc::new(object("a", "x", 1)));
     let place = seen.feed().listen(None).place;
-    seen.note(&object("b", "x", 2));
+    seen.note(Arc::new(object("b", "x", 2)));
     let missed = seen.feed().listen(Some(&place)).missed.unwrap();
     assert_eq!(missed.iter().map(|news| news.environment.name.as_str()).collect::<Vec<_>>(), ["b-x"]);
     for foreign in ["", "x", "0000000000000000-1", &format!("{place}0"), &place.replace('-', "--")] {
         assert!(seen.feed().listen(Some(foreign)).missed.is_none(), "{foreign}");
     }
     for number in 0..5000 {
-        seen.note(&object("c", "x", number + 3));
+        seen.note(Arc::new(object("c", "x", number + 3)));
         seen.forget(&EnvironmentKey::from_object_name("c-x").unwrap(), None);
     }
     assert!(seen.feed().listen(Some(&place)).missed.is_none(), "it is too long ago");
@@ -116,7 +116,7 @@ fn a_late_answer_to_a_write_brings_nothing_back() {
     let seen = seen();
     let (written, key) = (object("a", "x", 2), "a-x");
     let key = EnvironmentKey::from_object_name(key).unwrap();
-    seen.note(&object("a", "x", 1));
+    seen.note(Arc::new(object("a", "x", 1)));
     seen.forget(&key, written.uid().as_deref());
     seen.wrote(&written);
     assert!(seen.all(|_| true).is_empty(), "the answer came after the end");
