@@ -40,12 +40,13 @@ pub(in crate::api) async fn record(State(state): Shared, mut request: Request, n
     let seen = observed(&state.client, &state.namespace, &begun.target).await;
     begun.before = seen.as_ref().and_then(Observed::wish);
     let sight = Sight::new(seen);
-    let call = match state.store.audit().begin(begun).await {
-        Ok(call) => call,
-        Err(error) => return store::problem(&error).into_response(),
-    };
-    // A task of its own: a caller that goes away must not leave a call half done, or without its end.
+    // A task of its own, from before its beginning is written: a caller that goes away must not leave a call half done, or without
+    // its end.
     let work = async move {
+        let call = match state.store.audit().begin(begun).await {
+            Ok(call) => call,
+            Err(error) => return store::problem(&error).into_response(),
+        };
         let call_itself = sight.clone().during(next.run(request));
         let response = AssertUnwindSafe(call_itself).catch_unwind().await.unwrap_or_else(|_| {
             tracing::error!("a handler of the management API panicked");
