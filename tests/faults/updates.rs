@@ -2,7 +2,7 @@
 
 use crate::support::Gateway;
 use crate::support::objects::{address, host, ingress_host};
-use crate::world::{Front, World, load};
+use crate::world::{Front, World, load, load_giving_way};
 use futures::{StreamExt, stream};
 use std::time::{Duration, Instant};
 
@@ -48,7 +48,8 @@ faults! {
         let others = (0..SLICES).map(|number| (format!("other{number}"), 1000 + number));
         world.runtime.block_on(objects.create_all(others));
         let gateway = Gateway::start(&world.plane.kubeconfig);
-        let load = load(gateway.http);
+        // Two cores are for the updates first: a thousand a second have to be acknowledged.
+        let load = load_giving_way(gateway.http);
         let began = Instant::now();
         let updates = stream::iter(0..UPDATES).for_each_concurrent(64, async |turn| {
             // In the end each of them has an endpoint that answers.

@@ -98,6 +98,11 @@ pub fn load(gateway: SocketAddr) -> Wrk {
     Wrk::start(gateway, &crate::support::objects::host(USER), LONG_SECONDS)
 }
 
+/// The same load, where the cluster needs the processors for what happens meanwhile.
+pub fn load_giving_way(gateway: SocketAddr) -> Wrk {
+    Wrk::giving_way(gateway, &crate::support::objects::host(USER), LONG_SECONDS)
+}
+
 /// Lets a fault last until so long after `began`, and holds to `invariant` all the while.
 pub fn last(began: Instant, duration: Duration, mut invariant: impl FnMut()) {
     while began.elapsed() < duration {

@@ -34,18 +34,31 @@ impl Wrk {
     /// As many requests as 64 connections can have answered, for `seconds`, of the page of `host`, whose name only the
     /// gateway at `address` knows.
     pub fn start(address: SocketAddr, host: &str, seconds: u32) -> Self {
-        Self::run(address, host, seconds, None)
+        Self::run(Command::new("wrk"), address, host, seconds, None)
+    }
+
+    /// The same, where other programs of this machine have work to do at the same time: the load leaves them the processors. Each of its
+    /// connections has a request under way at any time, as before.
+    pub fn giving_way(address: SocketAddr, host: &str, seconds: u32) -> Self {
+        let mut nice = Command::new("nice");
+        nice.args(["-n", "10", "wrk"]);
+        Self::run(nice, address, host, seconds, None)
     }
 
     /// The same, but each connection pauses for so many milliseconds before each request.
     pub fn paced(address: SocketAddr, host: &str, seconds: u32, pause_millis: u32) -> Self {
         let mut script = tempfile::NamedTempFile::with_suffix(".lua").expect("a file");
         writeln!(script, "function delay() return {pause_millis} end").expect("written");
-        Self::run(address, host, seconds, Some(script))
+        Self::run(Command::new("wrk"), address, host, seconds, Some(script))
     }
 
-    fn run(address: SocketAddr, host: &str, seconds: u32, script: Option<tempfile::NamedTempFile>) -> Self {
-        let mut wrk = Command::new("wrk");
+    fn run(
+        mut wrk: Command,
+        address: SocketAddr,
+        host: &str,
+        seconds: u32,
+        script: Option<tempfile::NamedTempFile>,
+    ) -> Self {
         wrk.args(["-t2", &format!("-c{CONNECTIONS}"), &format!("-d{seconds}s"), "--timeout", "10s", "--latency"]);
         if let Some(script) = &script {
             wrk.arg("-s").arg(script.path());

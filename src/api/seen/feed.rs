@@ -25,7 +25,8 @@ pub struct Feed {
 struct Kept {
     /// The number of the newest.
     newest: u64,
-    ring: VecDeque<Arc<News>>,
+    /// Each as its JSON, which takes a third of the room: few of them are ever asked for again.
+    ring: VecDeque<Box<str>>,
 }
 
 /// What somebody hears who begins to listen.
@@ -50,13 +51,12 @@ impl Feed {
         kept.newest += 1;
         let id = format!("{}-{}", self.run, kept.newest);
         let news = News { id, at: format!("{:.3}", Timestamp::now()), kind, environment: item.view() };
-        let news = Arc::new(news);
         if kept.ring.len() == KEPT {
             kept.ring.pop_front();
         }
-        kept.ring.push_back(news.clone());
+        kept.ring.push_back(serde_json::to_string(&news).unwrap_or_default().into());
         // Nobody may listen.
-        let _listeners = self.sender.send(news);
+        let _listeners = self.sender.send(Arc::new(news));
     }
 
     /// Begins to listen: from the place `last` on, or from now on.
@@ -69,7 +69,9 @@ impl Feed {
             Some(last) => self.number(last).filter(|number| *number <= kept.newest).and_then(|number| {
                 let missing = usize::try_from(kept.newest - number).ok()?;
                 let skip = kept.ring.len().checked_sub(missing)?;
-                Some(kept.ring.iter().skip(skip).cloned().collect())
+                let missed = kept.ring.iter().skip(skip).map(|news| serde_json::from_str(news).map(Arc::new));
+                // One that cannot be read again is one that cannot be told.
+                missed.collect::<Result<_, _>>().ok()
             }),
         };
         Heard { missed, place: format!("{}-{}", self.run, kept.newest), next }
