@@ -1,15 +1,16 @@
 //! What happens on a client's connection, seen from its bytes: for deadlines that hyper does not keep, and for what its
 //! parser does not tell.
 
-use super::framing::Framing;
+mod watched;
+
+pub(super) use watched::Watched;
+
+use super::flood::{Earned, Flood};
 use super::limits::Limits;
-use std::io;
-use std::pin::Pin;
+use crate::telemetry::metrics;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 /// The state of one connection. Atomics only because an upgradable connection must be `Send`; there is one thread.
@@ -33,10 +34,28 @@ pub(super) struct Activity {
     /// The number of the first request whose head says its content's length in two ways; 0: none has. Such a request is refused and ends its connection, so that no
     /// later one is asked for.
     two_lengths: AtomicU64,
+    /// What an HTTP/2 client has earned by taking answers.
+    earned: Earned,
+    /// Since when there is too much of some frame: milliseconds since the epoch, plus one; 0: there is not.
+    flooded_since: AtomicU64,
+    /// What the stream that is polled now has done, for [`super::stall`].
+    step: AtomicU8,
+}
+
+/// What became of a response's content while its stream was polled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Step {
+    /// It was not asked for any.
+    Untouched,
+    /// Some was handed over last.
+    Handed,
+    /// It was asked for more than there was.
+    Waits,
 }
 
 impl Activity {
-    pub(super) fn new(epoch: Instant) -> Arc<Self> {
+    pub(super) fn new(epoch: Instant, limits: &Limits) -> Arc<Self> {
         let now = millis(epoch.elapsed());
         Arc::new(Self {
             epoch,
@@ -49,10 +68,13 @@ impl Activity {
             idle_since: AtomicU64::new(now),
             begun: AtomicU64::new(0),
             two_lengths: AtomicU64::new(0),
+            earned: Earned::new(limits.http2_unanswered_resets, limits.http2_streams.saturating_mul(2)),
+            flooded_since: AtomicU64::new(0),
+            step: AtomicU8::new(Step::Untouched as u8),
         })
     }
 
-    /// The connection speaks HTTP/2: its bytes tell nothing of heads, which hyper bounds itself.
+    /// The connection speaks HTTP/2: heads are seen by their frames.
     pub(super) fn is_multiplexed(&self) {
         self.multiplexed.store(true, Relaxed);
         self.head_since.store(0, Relaxed);
@@ -70,6 +92,9 @@ impl Activity {
     /// A request has come. Tells whether its head had a Content-Length beside its Transfer-Encoding.
     pub(super) fn begin(&self) -> bool {
         self.in_flight.store(self.in_flight.load(Relaxed) + 1, Relaxed);
+        if self.multiplexed.load(Relaxed) {
+            return false;
+        }
         self.head_since.store(0, Relaxed);
         self.has_bytes.store(false, Relaxed);
         let number = self.begun.load(Relaxed) + 1;
@@ -81,6 +106,50 @@ impl Activity {
     pub(super) fn end(&self) {
         self.in_flight.store(self.in_flight.load(Relaxed).saturating_sub(1), Relaxed);
         self.idle_since.store(self.now(), Relaxed);
+    }
+
+    /// The head of an answer is there.
+    pub(super) fn answered(&self) {
+        self.earned.answered();
+    }
+
+    /// Content of a response is handed over.
+    pub(super) fn hands_over(&self) {
+        self.earned.moved();
+        self.step.store(Step::Handed as u8, Relaxed);
+    }
+
+    /// A response has no more content now.
+    pub(super) fn waits(&self) {
+        self.step.store(Step::Waits as u8, Relaxed);
+    }
+
+    /// A stream is polled from here on.
+    pub(super) fn begin_step(&self) {
+        self.step.store(Step::Untouched as u8, Relaxed);
+    }
+
+    /// What the content of the stream that was polled did.
+    pub(super) fn step(&self) -> Step {
+        let step = self.step.load(Relaxed);
+        let is = |other: &Step| *other as u8 == step;
+        [Step::Handed, Step::Waits].into_iter().find(is).unwrap_or(Step::Untouched)
+    }
+
+    /// There is too much of some frame: the connection has a moment to say so.
+    fn is_flooded(&self, flood: Flood) {
+        self.flooded_since.store(self.now() + 1, Relaxed);
+        metrics::client_flood(flood.as_str());
+        tracing::debug!(of = flood.as_str(), "a client's HTTP/2 frames are too many");
+    }
+
+    /// Whether a header block of HTTP/2 has begun and not ended.
+    fn is_in_block(&self, is_in_block: bool) {
+        match (is_in_block, self.head_since.load(Relaxed)) {
+            (true, 0) => self.head_since.store(self.now() + 1, Relaxed),
+            (false, since) if since > 0 => self.head_since.store(0, Relaxed),
+            (true, _) | (false, _) => {}
+        }
     }
 
     /// Whether an answer of hyper's own was kept back, so that a better one can be given.
@@ -103,8 +172,14 @@ impl Activity {
         let at = |since: u64, limit: Duration| Some(self.epoch + Duration::from_millis(since) + limit);
         let blocked = self.blocked_since.load(Relaxed);
         let head = self.head_since.load(Relaxed);
-        if blocked > 0 {
+        let flooded = self.flooded_since.load(Relaxed);
+        if flooded > 0 {
+            at(flooded, limits.last_call)
+        } else if blocked > 0 {
             at(blocked, limits.stream_idle)
+        } else if head > 0 && self.multiplexed.load(Relaxed) {
+            // Nothing else may come on the connection before this head is complete.
+            at(head, limits.head)
         } else if self.in_flight.load(Relaxed) > 0 {
             None
         } else if head > 0 && (stopping.is_none() || self.has_bytes.load(Relaxed)) {
@@ -119,140 +194,4 @@ impl Activity {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// A client's stream whose bytes are watched. What was read to tell the protocol is read again first.
-#[derive(Debug)]
-pub(super) struct Watched<S> {
-    inner: S,
-    prefix: Vec<u8>,
-    framing: Framing,
-    activity: Arc<Activity>,
-}
-
-impl<S> Watched<S> {
-    pub(super) fn new(inner: S, prefix: Vec<u8>, activity: Arc<Activity>) -> Self {
-        Self { inner, prefix, framing: Framing::default(), activity }
-    }
-
-    fn saw(&mut self, bytes: &[u8]) {
-        let activity = &self.activity;
-        if bytes.is_empty() || activity.multiplexed.load(Relaxed) {
-            return;
-        }
-        if let Some(number) = self.framing.follow(bytes)
-            && activity.two_lengths.load(Relaxed) == 0
-        {
-            activity.two_lengths.store(number, Relaxed);
-        }
-        if activity.in_flight.load(Relaxed) > 0 {
-            return;
-        }
-        activity.has_bytes.store(true, Relaxed);
-        if activity.head_since.load(Relaxed) == 0 {
-            activity.head_since.store(activity.now() + 1, Relaxed);
-        }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        if !this.prefix.is_empty() {
-            let prefix = std::mem::take(&mut this.prefix);
-            let (now, later) = prefix.split_at(prefix.len().min(buf.remaining()));
-            buf.put_slice(now);
-            this.prefix = later.to_vec();
-            this.saw(now);
-            return Poll::Ready(Ok(()));
-        }
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut this.inner).poll_read(cx, buf);
-        if polled.is_ready() {
-            this.saw(buf.filled().get(before..).unwrap_or_default());
-        }
-        polled
-    }
-}
-
-/// What hyper writes when it cannot read a head: a status, and nothing that says whose request it was or why.
-fn is_bare_refusal(written: &[u8]) -> bool {
-    let status = [&b"HTTP/1.1 400 "[..], b"HTTP/1.1 414 ", b"HTTP/1.1 431 "].iter().any(|s| written.starts_with(s));
-    let has = |field: &[u8]| written.windows(field.len()).any(|window| window == field);
-    status
-        && written.len() < 160
-        && written.ends_with(b"\r\n\r\n")
-        && has(b"content-length: 0\r\n")
-        && has(b"connection: close\r\n")
-}
-
-impl<S> Watched<S> {
-    /// Whether `written` is hyper's answer to a head that it cannot read. Nothing else is written while a head is incomplete
-    /// and no request is under way but the end of an earlier response, which is not of this form.
-    fn keeps_back(&self, written: &[u8]) -> bool {
-        let keeps = self.activity.is_in_head() && is_bare_refusal(written);
-        if keeps {
-            self.activity.kept_back.store(true, Relaxed);
-        }
-        keeps
-    }
-
-    /// The stream itself.
-    pub(super) fn into_inner(self) -> S {
-        self.inner
-    }
-}
-
-impl<S: AsyncWrite + Unpin> Watched<S> {
-    fn note<T>(&self, polled: Poll<T>) -> Poll<T> {
-        let blocked = &self.activity.blocked_since;
-        match (polled.is_ready(), blocked.load(Relaxed)) {
-            (true, 0) => {}
-            (true, _) => blocked.store(0, Relaxed),
-            (false, 0) => blocked.store(self.activity.now() + 1, Relaxed),
-            (false, _) => {}
-        }
-        polled
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if self.keeps_back(buf) {
-            return Poll::Ready(Ok(buf.len()));
-        }
-        let polled = Pin::new(&mut self.inner).poll_write(cx, buf);
-        self.note(polled)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        if let [only] = bufs
-            && self.keeps_back(only)
-        {
-            return Poll::Ready(Ok(only.len()));
-        }
-        let polled = Pin::new(&mut self.inner).poll_write_vectored(cx, bufs);
-        self.note(polled)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let polled = Pin::new(&mut self.inner).poll_flush(cx);
-        self.note(polled)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.activity.has_kept_back() {
-            // The answer in the place of the one that was kept back comes first.
-            return Poll::Ready(Ok(()));
-        }
-        Pin::new(&mut self.inner).poll_shutdown(cx)
-    }
 }

@@ -1,5 +1,6 @@
 //! Content on its way: counted, bounded in its silence, never buffered.
 
+use super::fields;
 use super::record::Record;
 use crate::upstream::Lease;
 use bytes::Bytes;
@@ -116,8 +117,13 @@ impl Body for RequestBody {
                 body.progress.set(Progress::Stalled);
                 Some(Err(error))
             }),
-            Poll::Ready(frame) => {
+            Poll::Ready(mut frame) => {
                 body.silence.broken();
+                if let Some(Ok(frame)) = &mut frame
+                    && let Some(trailers) = frame.trailers_mut()
+                {
+                    fields::check_trailers(trailers);
+                }
                 if let Some(Ok(frame)) = &frame
                     && let Some(data) = frame.data_ref()
                 {
@@ -151,7 +157,7 @@ impl Body for RequestBody {
 /// The content of a response, on its way to the client. It holds the record until it is over.
 pub(super) enum ResponseBody {
     /// The gateway's own.
-    Own { content: Option<Bytes>, _record: Box<Record> },
+    Own { content: Option<Bytes>, record: Box<Record> },
     /// None, and the record is kept elsewhere: an upgrade.
     Nothing,
     /// From the backend.
@@ -192,7 +198,7 @@ impl ResponseBody {
     pub(super) fn own(content: Bytes, mut record: Box<Record>) -> Self {
         record.bytes_out = content.len() as u64;
         record.completed();
-        Self::Own { content: Some(content), _record: record }
+        Self::Own { content: Some(content), record }
     }
 
     /// The content that comes from a backend.
@@ -218,21 +224,31 @@ impl Body for ResponseBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let body = match &mut *self {
             Self::Nothing => return Poll::Ready(None),
-            Self::Own { content, .. } => return Poll::Ready(content.take().map(|data| Ok(Frame::data(data)))),
+            Self::Own { content, record } => {
+                record.client().activity.hands_over();
+                return Poll::Ready(content.take().map(|data| Ok(Frame::data(data))));
+            }
             Self::Streamed(body) => body,
         };
         match Pin::new(&mut body.incoming).poll_frame(cx) {
-            Poll::Pending => body.silence.poll(cx).map(|error| {
-                body.fail(&error);
-                Some(Err(error))
-            }),
+            Poll::Pending => {
+                body.record.client().activity.waits();
+                body.silence.poll(cx).map(|error| {
+                    body.fail(&error);
+                    Some(Err(error))
+                })
+            }
             Poll::Ready(Some(Err(error))) => {
                 let error = BodyError::from(error);
                 body.fail(&error);
                 Poll::Ready(Some(Err(error)))
             }
-            Poll::Ready(Some(Ok(frame))) => {
+            Poll::Ready(Some(Ok(mut frame))) => {
                 body.silence.broken();
+                if let Some(trailers) = frame.trailers_mut() {
+                    fields::check_trailers(trailers);
+                }
+                body.record.client().activity.hands_over();
                 body.record.bytes_out += frame.data_ref().map_or(0, |data| data.len() as u64);
                 if body.incoming.is_end_stream() {
                     body.end();

@@ -1,11 +1,12 @@
 //! One client connection: TLS, the protocol, and its deadlines.
 
 use super::activity::{Activity, Watched};
+use super::flood::{Bounds, Frames};
 use super::forward;
 use super::record;
+use super::stall::Streams;
 use super::unread;
 use super::worker::{ConnectionGuard, Worker};
-use crate::upstream::LocalExecutor;
 use http::{HeaderValue, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -109,13 +110,14 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let client = Rc::new(client);
-    let io = TokioIo::new(Watched::new(stream, first, client.activity.clone()));
+    let limits = &client.worker.limits;
+    let frames = is_http2.then(|| Frames::new(Bounds::of(limits)));
+    let io = TokioIo::new(Watched::new(stream, first, client.activity.clone(), frames));
     let served = client.clone();
     let service = service_fn(move |request: Request<Incoming>| forward::handle(served.clone(), request));
-    let limits = &client.worker.limits;
     if is_http2 {
         client.activity.is_multiplexed();
-        let mut builder = http2::Builder::new(LocalExecutor);
+        let mut builder = http2::Builder::new(Streams::new(&client));
         builder
             .timer(TokioTimer::new())
             .max_concurrent_streams(limits.http2_streams)
@@ -125,6 +127,7 @@ where
             .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
             .max_pending_accept_reset_streams(limits.http2_pending_resets)
             .max_local_error_reset_streams(limits.http2_local_resets)
+            .max_send_buf_size(limits.http2_send_buffer)
             .keep_alive_interval(limits.http2_ping)
             .keep_alive_timeout(limits.head)
             .enable_connect_protocol();
@@ -214,7 +217,7 @@ impl Client {
             port_value: HeaderValue::from(port),
             tls: false,
             sni,
-            activity: Activity::new(worker.epoch),
+            activity: Activity::new(worker.epoch, &worker.limits),
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use super::connection::Client;
 use super::request::{Checked, Upgrade};
-use crate::routing::X_FORWARDED_PREFIX;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -53,6 +52,55 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
     headers.remove(header::UPGRADE);
 }
 
+/// Whether a field is for gateways alone to set and not among those that this one sets itself, which replace a client's. Backends
+/// take such fields for the truth about who asks and for what; `Proxy` is what CGI makes `HTTP_PROXY` of.
+pub(super) fn is_foreign(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    match name.as_bytes().first() {
+        Some(b'x') => match name.strip_prefix("x-forwarded-") {
+            Some(rest) => !matches!(rest, "for" | "proto" | "host" | "port"),
+            None => matches!(name, "x-original-url" | "x-rewrite-url"),
+        },
+        Some(b'p') => name == "proxy",
+        Some(_) | None => false,
+    }
+}
+
+fn remove_foreign(headers: &mut HeaderMap) {
+    let foreign: Vec<HeaderName> = headers.keys().filter(|name| is_foreign(name)).cloned().collect();
+    for name in foreign {
+        headers.remove(name);
+    }
+}
+
+/// Leaves of trailers what may come behind content: not how a message is framed or routed, and not who sent it (RFC 9110,
+/// section 6.5.1). Some backends make no difference between them and the fields of the head.
+pub(super) fn check_trailers(trailers: &mut HeaderMap) {
+    let is_for_heads = |name: &&HeaderName| {
+        let text = name.as_str();
+        let is_own = [&X_REAL_IP, &X_REQUEST_ID, &KEEP_ALIVE, &PROXY_CONNECTION, &HTTP2_SETTINGS].contains(name);
+        let is_heads = [
+            header::AUTHORIZATION,
+            header::CONNECTION,
+            header::CONTENT_LENGTH,
+            header::COOKIE,
+            header::FORWARDED,
+            header::HOST,
+            header::PROXY_AUTHORIZATION,
+            header::SET_COOKIE,
+            header::TE,
+            header::TRAILER,
+            header::TRANSFER_ENCODING,
+            header::UPGRADE,
+        ];
+        is_own || is_heads.contains(name) || is_foreign(name) || text.starts_with("x-forwarded-") || text.contains('_')
+    };
+    let gone: Vec<HeaderName> = trailers.keys().filter(is_for_heads).cloned().collect();
+    for name in gone {
+        trailers.remove(name);
+    }
+}
+
 /// Makes a client's fields those for the backend.
 pub(super) fn to_backend(headers: &mut HeaderMap, checked: &Checked, client: &Client, request_id: &HeaderValue) {
     let takes_trailers = headers.get_all(header::TE).iter().any(|te| {
@@ -62,7 +110,9 @@ pub(super) fn to_backend(headers: &mut HeaderMap, checked: &Checked, client: &Cl
     headers.remove(header::TE);
     headers.remove(&HTTP2_SETTINGS);
     headers.remove(header::FORWARDED);
-    headers.remove(&X_FORWARDED_PREFIX);
+    if checked.has_foreign {
+        remove_foreign(headers);
+    }
     join_cookies(headers);
     headers.insert(header::HOST, checked.host_value.clone());
     headers.insert(&X_FORWARDED_FOR, client.peer_value.clone());
@@ -95,6 +145,13 @@ fn ask_for_upgrade(headers: &mut HeaderMap, upgrade: &Upgrade) {
                 headers.insert(header::SEC_WEBSOCKET_KEY, key);
             }
         }
+    }
+}
+
+/// Says that content of unknown length follows: hyper sends none with methods that seldom have any, unless it is told so.
+pub(super) fn tell_content(headers: &mut HeaderMap) {
+    if !headers.contains_key(header::CONTENT_LENGTH) {
+        headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
 }
 

@@ -60,6 +60,9 @@ pub(super) async fn handle(
     }
     drop(on_upgrade);
     let body = RequestBody::new(incoming, idle, &record.bytes_in, &content);
+    if !body.is_empty() && matches!(parts.method, Method::GET | Method::HEAD) {
+        fields::tell_content(&mut parts.headers);
+    }
     match send(&client.worker, &rule, outgoing(parts, body), &mut record).await {
         Ok((response, lease)) => Ok(respond::forward(response, lease, idle, content, record)),
         Err(refusal) => {

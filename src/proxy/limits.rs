@@ -47,6 +47,18 @@ pub struct Limits {
     pub http2_pending_resets: usize,
     /// Resets that a client may provoke.
     pub http2_local_resets: usize,
+    /// Requests that a client may reset before any is answered; later each answer earns one more, up to twice its streams.
+    pub http2_unanswered_resets: u32,
+    /// SETTINGS that a client may send in ten seconds.
+    pub http2_settings: u32,
+    /// PING frames that it may send in ten seconds while nothing of an answer is sent to it.
+    pub http2_pings: u32,
+    /// Frames that move nothing (empty DATA, PRIORITY, unknown ones) that it may send in ten seconds.
+    pub http2_void_frames: u32,
+    /// WINDOW_UPDATE frames that it may send while nothing is sent to it.
+    pub http2_window_updates: u32,
+    /// Bytes of a response that wait for the window of their stream.
+    pub http2_send_buffer: usize,
     /// Between two pings.
     pub http2_ping: Duration,
     /// Client connections of all workers; 0: half of the file descriptors.
@@ -78,6 +90,12 @@ impl Default for Limits {
             http2_header_table: 4096,
             http2_pending_resets: 50,
             http2_local_resets: 500,
+            http2_unanswered_resets: 50,
+            http2_settings: 50,
+            http2_pings: 100,
+            http2_void_frames: 1000,
+            http2_window_updates: 10_000,
+            http2_send_buffer: 64 * 1024,
             http2_ping: seconds(30),
             connections: 0,
         }

@@ -7,6 +7,7 @@ use super::uses;
 use crate::routing::{Endpoint, Rule};
 use crate::telemetry::access_log::Entry;
 use http::{HeaderValue, Method, StatusCode, Uri, Version, header, request::Parts};
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -85,6 +86,7 @@ impl Record {
     pub(super) fn answered(&mut self, status: StatusCode) {
         self.status = Some(status);
         self.head = Some(self.begun.elapsed());
+        self.client.activity.answered();
         if let Some(rule) = self.rule.as_ref().filter(|rule| rule.environment.is_some() && self.endpoint.is_some()) {
             self.client.worker.own_uses.begin(rule);
             self.is_use = true;
@@ -94,6 +96,7 @@ impl Record {
     /// The gateway answers itself.
     pub(super) fn refused(&mut self, refusal: &Refusal) {
         self.status = Some(refusal.status());
+        self.client.activity.answered();
         self.refusal = Some((refusal.code(), refusal.proxy_status()));
         self.environment = refusal.environment().map(ToString::to_string);
         if let Refusal::Asleep { key, wakes: true, .. } = refusal {
@@ -113,13 +116,14 @@ impl Record {
             return;
         }
         let environment = self.rule.as_ref().and_then(|rule| rule.environment.as_ref()).map(ToString::to_string);
+        let agent = self.user_agent.as_ref().map(|agent| String::from_utf8_lossy(agent.as_bytes()));
         log.write(&Entry {
             time: jiff::Timestamp::now().to_string(),
             request_id: self.request_id.to_str().unwrap_or_default(),
             client: self.client.peer.to_string(),
             method: self.method.as_str(),
             host: &self.host,
-            path: self.uri.path(),
+            path: &visible(Cow::Borrowed(self.uri.path())),
             query: self.uri.query().is_some(),
             protocol: protocol(self.version),
             tls: self.client.tls,
@@ -137,7 +141,7 @@ impl Record {
             total_ms: millis(self.begun.elapsed()),
             connect_ms: self.connect.map(millis),
             head_ms: self.head.map(millis),
-            user_agent: self.user_agent.as_ref().map(|agent| String::from_utf8_lossy(agent.as_bytes()).into_owned()),
+            user_agent: agent.map(|agent| visible(agent).into_owned()),
         });
     }
 
@@ -162,6 +166,17 @@ impl Drop for Record {
         self.client.activity.end();
         self.count();
         self.write();
+    }
+}
+
+/// A client's text without what a terminal would obey. JSON escapes control characters of ASCII, but neither those behind it nor
+/// changes of direction.
+fn visible(text: Cow<'_, str>) -> Cow<'_, str> {
+    let obeyed = |c: char| c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_plain = text.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    match is_plain || !text.contains(obeyed) {
+        true => text,
+        false => Cow::Owned(text.replace(obeyed, "\u{fffd}")),
     }
 }
 

@@ -105,6 +105,8 @@ pub enum BadRequest {
     HostDiffers,
     /// The target is neither a path nor an absolute http URL.
     Target,
+    /// The path has dot segments.
+    DotSegments,
     /// Both Content-Length and Transfer-Encoding.
     TwoLengths,
     /// A transfer coding other than exactly `chunked`.
@@ -431,6 +433,9 @@ impl BadRequest {
             Self::HostInvalid => "The Host field holds no host name.",
             Self::HostDiffers => "The authority of the request's target and its Host field differ.",
             Self::Target => "The request's target must be a path or an absolute http URL.",
+            Self::DotSegments => {
+                "The path has dot segments, plain or encoded; a request names the path that they lead to instead."
+            }
             Self::TwoLengths => "A request has either Content-Length or Transfer-Encoding, not both.",
             Self::TransferCoding => "The only transfer coding that is taken is chunked, once.",
             Self::StrayUpgrade => "An Upgrade field needs Connection: upgrade.",

@@ -2,6 +2,7 @@
 
 use super::connection::Client;
 use super::fields;
+use super::path;
 use super::refusal::{BadRequest, Refusal};
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Version, header, request::Parts};
@@ -15,7 +16,12 @@ pub(super) struct Checked {
     pub(super) host_value: HeaderValue,
     /// What the client wants to upgrade to.
     pub(super) upgrade: Option<Upgrade>,
+    /// Whether there are fields that only a gateway may set, beside those that this one sets itself.
+    pub(super) has_foreign: bool,
 }
+
+/// The most fields of a head, not counting the crumbs of an HTTP/2 cookie. Of HTTP/1, hyper takes no more either.
+const MOST_FIELDS: usize = 100;
 
 /// An upgrade that is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,9 +36,7 @@ pub(super) enum Upgrade {
 pub(super) fn check(parts: &Parts, has_two_lengths: bool, client: &Client) -> Result<Checked, Refusal> {
     let upgrade = check_method_and_target(parts)?;
     check_framing(parts, has_two_lengths).map_err(Refusal::BadRequest)?;
-    if parts.headers.keys().any(|name| name.as_str().as_bytes().contains(&b'_')) {
-        return Err(Refusal::BadRequest(BadRequest::Underscore));
-    }
+    let has_foreign = check_names(&parts.headers)?;
     let (host, host_value) = host(parts).map_err(Refusal::BadRequest)?;
     if client.sni.as_deref().is_some_and(|sni| sni != &*host) {
         return Err(Refusal::Misdirected);
@@ -41,19 +45,43 @@ pub(super) fn check(parts: &Parts, has_two_lengths: bool, client: &Client) -> Re
         Some(upgrade) => Some(upgrade),
         None => field_upgrade(parts).map_err(Refusal::BadRequest)?,
     };
-    Ok(Checked { host, host_value, upgrade })
+    Ok(Checked { host, host_value, upgrade, has_foreign })
+}
+
+/// Tells whether some field is for gateways alone to set.
+fn check_names(headers: &HeaderMap) -> Result<bool, Refusal> {
+    let crumbs = || headers.get_all(header::COOKIE).iter().count();
+    if headers.len() > MOST_FIELDS && headers.len() - crumbs() > MOST_FIELDS {
+        return Err(Refusal::HeadTooLarge);
+    }
+    let mut has_foreign = false;
+    for name in headers.keys() {
+        if name.as_str().as_bytes().contains(&b'_') {
+            return Err(Refusal::BadRequest(BadRequest::Underscore));
+        }
+        has_foreign |= fields::is_foreign(name);
+    }
+    Ok(has_foreign)
 }
 
 fn check_method_and_target(parts: &Parts) -> Result<Option<Upgrade>, Refusal> {
     if parts.method == Method::CONNECT {
         let protocol = parts.extensions.get::<hyper::ext::Protocol>();
         return match protocol {
-            Some(protocol) if protocol.as_str() == "websocket" => Ok(Some(Upgrade::ExtendedConnect)),
+            Some(protocol) if protocol.as_str() == "websocket" => match path::has_dot_segments(parts.uri.path()) {
+                true => Err(Refusal::BadRequest(BadRequest::DotSegments)),
+                false => Ok(Some(Upgrade::ExtendedConnect)),
+            },
             Some(_) | None => Err(Refusal::Connect),
         };
     }
     let is_http = parts.uri.scheme_str().is_none_or(|scheme| scheme == "http" || scheme == "https");
-    if is_http && parts.uri.path().starts_with('/') { Ok(None) } else { Err(Refusal::BadRequest(BadRequest::Target)) }
+    let path = parts.uri.path();
+    match is_http && path.starts_with('/') {
+        true if path::has_dot_segments(path) => Err(Refusal::BadRequest(BadRequest::DotSegments)),
+        true => Ok(None),
+        false => Err(Refusal::BadRequest(BadRequest::Target)),
+    }
 }
 
 fn check_framing(parts: &Parts, has_two_lengths: bool) -> Result<(), BadRequest> {

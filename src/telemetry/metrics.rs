@@ -351,6 +351,7 @@ const ACTIVE: &str = "doorstep_requests_active";
 const CONNECTIONS: &str = "doorstep_connections_active";
 const ACCEPTED: &str = "doorstep_connections_accepted_total";
 const TURNED_AWAY: &str = "doorstep_connections_turned_away_total";
+const FLOODS: &str = "doorstep_client_floods_total";
 const RETRIES: &str = "doorstep_retries_total";
 const REFUSALS: &str = "doorstep_refusals_total";
 const CONNECTS: &str = "doorstep_upstream_connects_total";
@@ -375,6 +376,11 @@ fn describe_proxy() {
     describe_gauge!(CONNECTIONS, Unit::Count, "Client connections");
     describe_counter!(ACCEPTED, Unit::Count, "Client connections accepted");
     describe_counter!(TURNED_AWAY, Unit::Count, "Client connections closed at once, as there were too many");
+    describe_counter!(
+        FLOODS,
+        Unit::Count,
+        "Client connections that were ended as their HTTP/2 frames of a kind were too many, by kind"
+    );
     describe_counter!(RETRIES, Unit::Count, "Requests sent once more");
     describe_counter!(REFUSALS, Unit::Count, "Requests answered by the gateway itself, by code");
     describe_counter!(CONNECTS, Unit::Count, "New connections to endpoints");
@@ -391,6 +397,11 @@ fn describe_proxy() {
     describe_counter!(WAIT_OVERFLOWS, Unit::Count, "Requests that could not wait, as too many did");
     describe_counter!(EJECTIONS, Unit::Count, "Endpoints that were left alone for a while, as they failed too often");
     describe_counter!(LOG_DROPPED, Unit::Count, "Access log records dropped, as the sink was too slow or failed");
+}
+
+/// A client's HTTP/2 frames of a kind are too many. The handle is looked up: the connection ends by it.
+pub fn client_flood(kind: &'static str) {
+    counter!(FLOODS, "kind" => kind).increment(1);
 }
 
 /// One protocol's counters of requests, by class of status.

@@ -7,7 +7,7 @@ use super::connect::connect;
 use super::{ConnectError, LocalExecutor, PoolSettings};
 use crate::routing::{Cluster, Endpoint};
 use http::uri::{Authority, Scheme};
-use http::{Request, Uri, Version, header};
+use http::{Method, Request, Uri, Version, header};
 use http_body::Body;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -161,6 +161,9 @@ pub(super) fn to_http2<B>(request: &mut Request<B>) {
     *request.version_mut() = Version::HTTP_2;
     // It would name TE, which then were removed with it; `TE: trailers` is what gRPC needs.
     request.headers_mut().remove(header::CONNECTION);
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        request.headers_mut().remove(header::TRANSFER_ENCODING);
+    }
     let Some(host) = request.headers_mut().remove(header::HOST) else { return };
     let Ok(authority) = Authority::try_from(host.as_bytes()) else { return };
     let mut uri = http::uri::Parts::from(std::mem::take(request.uri_mut()));
