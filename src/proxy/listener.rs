@@ -67,19 +67,37 @@ fn socket(address: SocketAddr, share: bool) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts until `stopped` ends, and then what the system has accepted already: a connection that is closed unseen is a
+/// How long handshakes that are under way when a listener is to close may take: a round trip, and what a busy machine needs.
+const HANDSHAKES: Duration = Duration::from_millis(100);
+
+/// Accepts until `stopped` ends, and then what the system has begun to accept already: a connection that is closed unseen is a
 /// request that is lost.
 pub(super) async fn accept(
     listener: tokio::net::TcpListener,
     stopped: impl Future<Output = ()>,
     serve: impl Fn(TcpStream, SocketAddr),
 ) {
-    let mut stopped = pin!(stopped);
+    accept_until(&listener, stopped, &serve).await;
+    if let Err(error) = hold_off(&listener) {
+        tracing::debug!(%error, "new connections cannot be held off");
+    }
+    accept_until(&listener, tokio::time::sleep(HANDSHAKES), &serve).await;
+    if let Err(error) = empty(listener, &serve) {
+        tracing::warn!(%error, "connections that waited to be accepted may be lost");
+    }
+}
+
+async fn accept_until(
+    listener: &tokio::net::TcpListener,
+    end: impl Future<Output = ()>,
+    serve: &impl Fn(TcpStream, SocketAddr),
+) {
+    let mut end = pin!(end);
     let mut pause = Duration::from_millis(5);
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = stopped.as_mut() => break,
+            () = end.as_mut() => return,
         };
         match accepted {
             Ok((stream, peer)) => {
@@ -98,21 +116,28 @@ pub(super) async fn accept(
             }
         }
     }
-    if let Err(error) = empty(listener, &serve) {
-        tracing::warn!(%error, "connections that waited to be accepted may be lost");
-    }
+}
+
+/// From here on nobody new gets in line: what asks for a connection is dropped, and asked again after a second by the client's
+/// system. Another process that shares the port takes it then; without this one more would always come between the last look
+/// and the end. Only the first segment of a connection is dropped: who has had an answer to it believes that the connection
+/// stands, and would be reset with all that was sent on it.
+fn hold_off(listener: &tokio::net::TcpListener) -> io::Result<()> {
+    // The 14th byte of a TCP head: its flags (RFC 9293, section 3.1).
+    let (flags, syn, syn_or_ack) = (13, 0x02, 0x12);
+    let first_segments = [
+        socket2::SockFilter::new(BPF_LOAD_BYTE, 0, 0, flags),
+        socket2::SockFilter::new(BPF_AND, 0, 0, syn_or_ack),
+        socket2::SockFilter::new(BPF_JUMP_IF_EQUAL, 0, 1, syn),
+        socket2::SockFilter::new(BPF_RETURN, 0, 0, 0),
+        socket2::SockFilter::new(BPF_RETURN, 0, 0, u32::MAX),
+    ];
+    socket2::SockRef::from(listener).attach_filter(&first_segments)
 }
 
 /// Serves what waits to be accepted, and closes the socket.
 fn empty(listener: tokio::net::TcpListener, serve: &impl Fn(TcpStream, SocketAddr)) -> io::Result<()> {
     let listener = listener.into_std()?;
-    // From here on nobody new gets in line: what asks for a connection is dropped, and asked again after a second by the
-    // client's system. Another process that shares the port takes it then; without this one more would always come between
-    // the last look and the end.
-    let drop_all = [socket2::SockFilter::new(BPF_RETURN, 0, 0, 0)];
-    if let Err(error) = socket2::SockRef::from(&listener).attach_filter(&drop_all) {
-        tracing::debug!(%error, "new connections cannot be held off");
-    }
     loop {
         match listener.accept() {
             Ok((stream, peer)) => {
@@ -127,5 +152,8 @@ fn empty(listener: tokio::net::TcpListener, serve: &impl Fn(TcpStream, SocketAdd
     }
 }
 
-/// `BPF_RET | BPF_K` of linux/bpf_common.h: take as many bytes of the packet as the constant says.
+// Instructions of linux/bpf_common.h. A socket's filter gives how many bytes of a segment are taken.
+const BPF_LOAD_BYTE: u16 = 0x30;
+const BPF_AND: u16 = 0x54;
+const BPF_JUMP_IF_EQUAL: u16 = 0x15;
 const BPF_RETURN: u16 = 0x06;
