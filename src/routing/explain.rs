@@ -121,6 +121,16 @@ pub struct ExplainedEndpoint {
     pub state: &'static str,
     /// Whether it may get this request.
     pub usable: bool,
+    /// Whether it failed so often that it is left alone for a while. Only who forwards requests knows.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub ejected: bool,
+    /// Requests under way to it. Only who forwards requests knows.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub active: u32,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 impl Snapshot {
@@ -248,6 +258,8 @@ fn backends(rule: &Rule) -> Vec<ExplainedBackend> {
             pod: endpoint.pod.as_ref().map(ToString::to_string),
             state: endpoint.state.as_str(),
             usable: usable(endpoint),
+            ejected: endpoint.load.is_ejected(),
+            active: endpoint.load.active(),
         });
         ExplainedBackend {
             cluster: backend.cluster.name.to_string(),

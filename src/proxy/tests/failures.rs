@@ -100,6 +100,10 @@ async fn one_of_two_endpoints_dies_unannounced_and_no_request_fails() {
     let set = gateway.cluster.endpoints();
     let dead = set.all().find(|endpoint| endpoint.address == first).unwrap();
     assert!(dead.load.is_ejected(), "it failed often enough to be left alone");
+    let (method, fields) = (http::Method::GET, http::HeaderMap::new());
+    let told = gateway.table.load().explain(&crate::routing::RequestView::new("a.test", "/", &method, &fields));
+    let ejected = told.backends[0].endpoints.iter().filter(|endpoint| endpoint.ejected);
+    assert_eq!(ejected.map(|endpoint| endpoint.address.clone()).collect::<Vec<_>>(), [first.to_string()]);
     assert!(set.all().filter(|endpoint| endpoint.address == second).all(|endpoint| !endpoint.load.is_ejected()));
     drop(set);
     gateway.stop().await;
