@@ -12,6 +12,7 @@
 
 mod bad_input;
 mod crashes;
+mod edge;
 mod explained;
 #[path = "../support/mod.rs"]
 mod harness;
