@@ -2,7 +2,7 @@
 
 use super::problem::{Code, FieldError, Problem};
 use super::{ApiState, MAX_BODY_BYTES, json};
-use crate::model::{ClassName, EnvironmentKey, UserId, did_you_mean, shown};
+use crate::model::{ClassName, EnvironmentKey, UserId, did_you_mean, nearest, shown};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, RawQuery, Request};
 use axum::http::header::CONTENT_TYPE;
@@ -71,7 +71,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 }
 
 impl Query {
-    fn parse(query: &str) -> Self {
+    pub(super) fn parse(query: &str) -> Self {
         let (mut given, mut errors) = (BTreeMap::new(), Vec::new());
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, "true"));
@@ -111,6 +111,35 @@ impl Query {
         let said = format!("{name} is {}; it has to be {wanted}", shown(&text.unwrap_or_default()));
         self.errors.push(FieldError::new(format!("?{name}"), said));
         None
+    }
+
+    /// The field `name`, which is one of `words`. What is none of them is told with the nearest.
+    pub(super) fn choice<T>(
+        &mut self,
+        name: &'static str,
+        words: &[&str],
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        self.known.push(name);
+        let text = self.given.remove(name)?;
+        let value = read(&text);
+        if value.is_none() {
+            let near = nearest(&text, words.iter().copied());
+            let hint = near.map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
+            let wanted = match words.split_last() {
+                Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+                Some((one, _)) => (*one).to_owned(),
+                None => String::new(),
+            };
+            let said = format!("{name} is {}; it has to be {wanted}{hint}", shown(&text));
+            self.errors.push(FieldError::new(format!("?{name}"), said));
+        }
+        value
+    }
+
+    /// Notes a mistake of the field `name` that only shows beside other fields.
+    pub(super) fn mistake(&mut self, name: &str, said: impl Into<String>) {
+        self.errors.push(FieldError::new(format!("?{name}"), said));
     }
 
     /// The switch `name`: `true` or `false`, and on when it has no value.

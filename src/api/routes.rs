@@ -1,15 +1,14 @@
 //! `GET /routes`: the table of the gateway, a rule in each line, with what has no effect beside it.
 
-use super::Shared;
 use super::input::Query;
 use super::paging;
 use super::problem::Problem;
+use super::{Shared, known};
 use crate::model::ClassName;
 use crate::routing::{HostRoutes, Rule, SourceKey, SourceKind};
-use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -116,6 +115,9 @@ pub(super) async fn list(State(state): Shared, uri: Uri, mut query: Query) -> Re
     let page = paging::Asked::take(&mut query);
     query.done()?;
     let page = page.check::<String>(format!("routes {filter:?}"))?;
+    if let Some(class) = &filter.class {
+        known::class(&state, class, "?class").await?;
+    }
     let snapshot = state.table.load();
     let after = page.after.as_deref();
     let (hosts, more) = first(snapshot.hosts().filter(|host| filter.takes_host(host)), after, page.limit);
@@ -138,9 +140,7 @@ pub(super) async fn list(State(state): Shared, uri: Uri, mut query: Query) -> Re
         generation: snapshot.generation(),
         next: next.clone(),
     };
-    let mut response = Json(list).into_response();
-    paging::link(&mut response, &uri, next.as_deref());
-    Ok(response)
+    Ok(paging::answer(list, next.as_deref(), &uri))
 }
 
 /// The first hosts by name after one of them, and whether there are more. The table has no order, so only as many are held
@@ -193,27 +193,18 @@ impl FromStr for Part {
     }
 }
 
-/// The word of a kind, in any case.
-struct KindWord(SourceKind);
-
-impl FromStr for KindWord {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        SourceKind::ALL.into_iter().find(|kind| kind.to_string().eq_ignore_ascii_case(text)).map(Self).ok_or(())
-    }
-}
-
 impl Filter {
     fn take(query: &mut Query) -> Self {
-        let kinds = SourceKind::ALL.map(|kind| kind.to_string()).join(", ");
+        let kinds = SourceKind::ALL.map(|kind| kind.to_string());
+        let kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
+        let kind = |text: &str| SourceKind::ALL.into_iter().find(|kind| kind.to_string().eq_ignore_ascii_case(text));
         let namespace = |text: &String| {
             let sane = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
             (1..=63).contains(&text.len()) && text.bytes().all(sane) && !text.starts_with('-') && !text.ends_with('-')
         };
         Self {
             host: query.take::<Part>("host", "a part of a host name").map(|part| part.0),
-            kind: query.take::<KindWord>("kind", &format!("one of {kinds}")).map(|word| word.0),
+            kind: query.choice("kind", &kinds, kind),
             namespace: query.take_checked("namespace", "the name of a namespace", namespace),
             class: query.take("class", "the name of a class"),
         }
