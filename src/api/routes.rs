@@ -10,6 +10,7 @@ use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -105,22 +106,29 @@ pub struct RouteList {
     ("kind" = Option<String>, Query, description = "only rules from this kind of object, like Service, Ingress or file", pattern = "^[A-Za-z]{1,32}$"),
     ("namespace" = Option<String>, Query, description = "only rules from objects of this namespace", pattern = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"),
     ("class" = Option<String>, Query, description = "only rules of environments of this class", pattern = "^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$"),
+    ("sort" = Option<String>, Query, pattern = "^-?host$", description = "the order: by host; backwards with a minus"),
     ("limit" = Option<usize>, Query, description = "the most hosts of a page; 50 when not given", minimum = 1, maximum = 500),
-    ("cursor" = Option<String>, Query, description = "next of the page before, with the same filters"),
+    ("cursor" = Option<String>, Query, description = "next of the page before, with the same filters and order"),
 ), responses(
     (status = 200, body = RouteList, headers(("Link" = Option<String>, description = "the next page"))),
 ))]
 pub(super) async fn list(State(state): Shared, uri: Uri, mut query: Query) -> Result<Response, Problem> {
     let filter = Filter::take(&mut query);
+    let down = query.choice("sort", &["host", "-host"], |text| match text {
+        "host" => Some(false),
+        "-host" => Some(true),
+        _ => None,
+    });
+    let down = down.unwrap_or_default();
     let page = paging::Asked::take(&mut query);
     query.done()?;
-    let page = page.check::<String>(format!("routes {filter:?}"))?;
+    let page = page.check::<String>(format!("routes {filter:?} {down}"))?;
     if let Some(class) = &filter.class {
         known::class(&state, class, "?class").await?;
     }
     let snapshot = state.table.load();
     let after = page.after.as_deref();
-    let (hosts, more) = first(snapshot.hosts().filter(|host| filter.takes_host(host)), after, page.limit);
+    let (hosts, more) = first(snapshot.hosts().filter(|host| filter.takes_host(host)), after, page.limit, down);
     let next = hosts.last().filter(|_| more).and_then(|(name, _)| page.next(name));
     let items = hosts.iter().flat_map(|(name, host)| {
         host.rules().iter().filter(|rule| filter.takes(rule)).map(|rule| RouteView::of(name, rule))
@@ -143,32 +151,38 @@ pub(super) async fn list(State(state): Shared, uri: Uri, mut query: Query) -> Re
     Ok(paging::answer(list, next.as_deref(), &uri))
 }
 
-/// The first hosts by name after one of them, and whether there are more. The table has no order, so only as many are held
-/// as a page needs.
+/// The first hosts by name after one of them, and whether there are more; the last ones before it where the order is turned round.
+/// The table has no order, so only as many are held as a page needs.
 fn first<'h>(
     hosts: impl Iterator<Item = &'h Arc<HostRoutes>>,
     after: Option<&str>,
     limit: usize,
+    down: bool,
 ) -> (Vec<(String, &'h Arc<HostRoutes>)>, bool) {
-    let mut least: std::collections::BTreeMap<String, &Arc<HostRoutes>> = std::collections::BTreeMap::new();
+    let mut held: BTreeMap<String, &Arc<HostRoutes>> = BTreeMap::new();
+    let is_before = |a: &str, b: &str| if down { a > b } else { a < b };
     for host in hosts {
         let name = host.host.to_string();
-        if after.is_some_and(|after| name.as_str() <= after) {
+        if after.is_some_and(|after| !is_before(after, &name)) {
             continue;
         }
-        let room = least.len() <= limit;
-        if room || least.last_key_value().is_some_and(|(last, _)| name < *last) {
-            least.insert(name, host);
-            if least.len() > limit + 1 {
-                least.pop_last();
+        let last = if down { held.first_key_value() } else { held.last_key_value() };
+        if held.len() <= limit || last.is_some_and(|(last, _)| is_before(&name, last)) {
+            held.insert(name, host);
+            if held.len() > limit + 1 {
+                if down {
+                    held.pop_first()
+                } else {
+                    held.pop_last()
+                };
             }
         }
     }
-    let more = least.len() > limit;
-    if more {
-        least.pop_last();
-    }
-    (least.into_iter().collect(), more)
+    let more = held.len() > limit;
+    let held = held.into_iter();
+    let mut page: Vec<_> = if down { held.rev().collect() } else { held.collect() };
+    page.truncate(limit);
+    (page, more)
 }
 
 /// Which rules are meant.
@@ -287,12 +301,14 @@ mod tests {
             routes.apply(Contribution::of_one_group(source, 0, claims, rules));
         }
         let snapshot = routes.snapshot();
-        let names = |after, limit| {
-            let (hosts, more) = first(snapshot.hosts(), after, limit);
+        let names = |after, limit, down| {
+            let (hosts, more) = first(snapshot.hosts(), after, limit, down);
             (hosts.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), more)
         };
-        assert_eq!(names(None, 2), (vec!["a.test".into(), "b.test".into()], true));
-        assert_eq!(names(Some("b.test"), 2), (vec!["c.test".into(), "d.test".into()], false));
-        assert_eq!(names(Some("d.test"), 2), (vec![], false));
+        assert_eq!(names(None, 2, false), (vec!["a.test".into(), "b.test".into()], true));
+        assert_eq!(names(Some("b.test"), 2, false), (vec!["c.test".into(), "d.test".into()], false));
+        assert_eq!(names(Some("d.test"), 2, false), (vec![], false));
+        assert_eq!(names(None, 3, true), (vec!["d.test".into(), "c.test".into(), "b.test".into()], true));
+        assert_eq!(names(Some("b.test"), 3, true), (vec!["a.test".into()], false));
     }
 }
