@@ -6,7 +6,6 @@ use super::rules::RULES;
 use super::{ApiState, store};
 use crate::model::{ClassName, did_you_mean, nearest, shown};
 use crate::store::{Filter, UsageFilter};
-use kube::ResourceExt as _;
 
 /// Why an environment is ready or not, in the words of the operator and of the kubelet. The latter is free to have more of them.
 const REASONS: &[&str] = &[
@@ -123,12 +122,12 @@ fn meant(given: &str) -> Option<&'static str> {
 
 /// What is to be said of a class that is not there and of which no environment is left.
 fn unknown_class(state: &ApiState, class: &ClassName) -> Option<String> {
-    let classes: Vec<String> = state.seen.classes().iter().map(|class| class.name_any()).collect();
-    let is_there = classes.iter().any(|name| *name == class.as_str());
-    if is_there || !state.seen.all(|item| item.key.class == *class).is_empty() {
+    let classes = state.seen.classes();
+    let names = || classes.iter().filter_map(|class| class.metadata.name.as_deref());
+    if names().any(|name| name == class.as_str()) || !state.seen.all(|item| item.key.class == *class).is_empty() {
         return None;
     }
-    Some(did_you_mean(class.as_str(), classes.iter().map(String::as_str)))
+    Some(did_you_mean(class.as_str(), names()))
 }
 
 /// The same, once it is known which classes there are: what was is told while the cluster is away, too.
