@@ -22,8 +22,9 @@ mod churn;
 mod floor;
 mod measure;
 mod probe;
-mod processors;
 
+#[path = "../support/processors.rs"]
+mod processors;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 

@@ -184,8 +184,8 @@ impl Bench {
             return;
         };
         println!("with the API server on other processors:");
-        processors::move_with_descendants(self.plane.process(), &sides.cluster);
-        processors::move_one(std::process::id(), &sides.cluster);
+        processors::move_with_descendants(self.plane.process(), &sides.others);
+        processors::move_one(std::process::id(), &sides.others);
         processors::move_one(endpoints, &sides.gateway);
         let gateway = Gateway::start_on(&sides.gateway, &self.plane.kubeconfig);
         self.load(&gateway, Some(&sides.gateway)).await;

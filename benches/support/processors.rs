@@ -1,12 +1,14 @@
 //! Which processors a program may use. In a cluster the API server's work is done on other machines than the gateway's; here
 //! both share one, and what the load feels of a change would be for the most part what it feels of the API server.
 
+#![allow(dead_code, reason = "each benchmark uses its own part of this")]
+
 use std::process::Command;
 
-/// The gateway's side of the machine, and the API server's.
+/// The gateway's side of the machine, and that of all else.
 pub struct Sides {
     pub gateway: String,
-    pub cluster: String,
+    pub others: String,
 }
 
 impl Sides {
@@ -20,7 +22,7 @@ impl Sides {
         });
         let gateway = all.next()?.to_string();
         let rest: Vec<String> = all.map(|processor| processor.to_string()).collect();
-        (!rest.is_empty()).then(|| Self { gateway, cluster: rest.join(",") })
+        (!rest.is_empty()).then(|| Self { gateway, others: rest.join(",") })
     }
 }
 
