@@ -196,6 +196,56 @@ fn a_store_that_cannot_be_had_ends_the_start_with_a_sentence() {
 }
 
 #[test]
+fn a_webhook_is_told_of_no_change_for_a_pin_an_end_or_a_class_that_leaves_the_pods_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let doorstep = sqlite().start(folder.path(), &["--webhook-allow", "127.0.0.0/8"]);
+    let (url, _got) = receiver();
+    let made = json(&doorstep, &["webhook", "create", &url]);
+    // What is to be told is in the outbox in its order, be it sent or not.
+    let kinds = || {
+        let told = json(&doorstep, &["webhook", "deliveries", made["id"].as_str().unwrap()]);
+        let kinds =
+            told["items"].as_array().unwrap().iter().rev().map(|item| item["kind"].as_str().unwrap().to_owned());
+        kinds.collect::<Vec<_>>().join(" ")
+    };
+    let settled = || {
+        let shown = json(&doorstep, &["env", "show", "integration", "--user", "anna"]);
+        let is_seen = shown["observedGeneration"] == shown["generation"] && shown["ready"] == true;
+        if is_seen { Ok(()) } else { Err(shown.to_string()) }
+    };
+    doorstep.deploy("anna", "integration", "1");
+    doorstep.cli_ok(&["env", "pin", "integration", "--user", "anna"]);
+    wait_for("the pin to be seen", settled);
+    doorstep.cli_ok(&["env", "extend", "integration", "--user", "anna", "--until", "2999-01-01T00:00:00Z"]);
+    wait_for("the end to be seen", settled);
+    let mut spec = json(&doorstep, &["classes", "integration"])["spec"].clone();
+    let mut apply = |edit: &dyn Fn(&mut Value)| {
+        edit(&mut spec);
+        let (kind, metadata) = ("EnvironmentClass", serde_json::json!({"name": "integration"}));
+        let class = serde_json::json!({"apiVersion": "doorstep.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec});
+        let file = folder.path().join("class.yaml");
+        std::fs::write(&file, class.to_string()).unwrap();
+        doorstep.cli_ok(&["classes", "--apply", file.to_str().unwrap()]);
+    };
+    apply(&|spec| spec["description"] = "told in other words".into());
+    // The next change of the class comes after that one, so all that was told of it stands before.
+    apply(&|spec| {
+        let variable = serde_json::json!({"name": "ANOTHER", "value": "1"});
+        let container = &mut spec["template"]["spec"]["containers"][0];
+        match container["env"].as_array_mut() {
+            Some(variables) => variables.push(variable),
+            None => container["env"] = serde_json::json!([variable]),
+        }
+    });
+    let wanted = "created ready changed ready";
+    wait_for("what the class changed", || if kinds() == wanted { Ok(()) } else { Err(kinds()) });
+    doorstep.deploy("anna", "integration", "2");
+    let wanted = "created ready changed ready changed ready";
+    wait_for("what the deploy changed", || if kinds() == wanted { Ok(()) } else { Err(kinds()) });
+    doorstep.stop();
+}
+
+#[test]
 fn a_webhook_is_told_what_happens_to_an_environment() {
     let folder = tempfile::tempdir().unwrap();
     let doorstep = sqlite().start(folder.path(), &["--webhook-allow", "127.0.0.0/8"]);
