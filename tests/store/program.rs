@@ -3,7 +3,9 @@
 use crate::harness::postgres::{PASSWORD, Postgres};
 use crate::harness::receiver::receiver;
 use crate::harness::{Doorstep, alone, binary, texts, wait_for};
+use doorstep::store::{NewToken, Store, StoreUrl, TokenGrant};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -193,6 +195,31 @@ fn a_store_that_cannot_be_had_ends_the_start_with_a_sentence() {
     assert!(said.contains("postgres://127.0.0.1:1/doorstep does not answer") && !said.contains(PASSWORD), "{said}");
     assert!(start("sqlite:/proc/nothing/store.db").contains("the store sqlite:/proc/nothing/store.db"));
     assert!(start("mysql://h/d").contains("give sqlite:PATH or postgres://USER@HOST/DATABASE"));
+}
+
+#[test]
+fn a_command_prints_a_list_of_more_than_one_page_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let ids: BTreeSet<String> = (0..1001).map(|number| format!("t{number:012x}")).collect();
+    runtime.block_on(async {
+        let store = Store::open(&StoreUrl::in_folder(folder.path())).await.unwrap();
+        for id in &ids {
+            // The longest name that there may be, in the cursor of each page.
+            let grant = TokenGrant { name: "🦀".repeat(128), role: "viewer".to_owned(), ..TokenGrant::default() };
+            let (hash, created_by, created_at) = (id.repeat(4), "anna".to_owned(), jiff::Timestamp::now());
+            let token = NewToken { id: id.clone(), hash, grant, created_by, created_at, expires_at: None };
+            store.tokens().create(&token).await.unwrap();
+        }
+        store.close().await;
+    });
+    let doorstep = sqlite().start(folder.path(), &[]);
+    let told = json(&doorstep, &["token", "list", "--all"]);
+    let listed: Vec<String> =
+        told["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!((listed.len(), told.get("next")), (ids.len(), None), "each once");
+    assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), ids);
+    doorstep.stop();
 }
 
 #[test]
