@@ -3,6 +3,7 @@
 //!
 //!     cargo bench --bench cluster
 //!     cargo bench --bench cluster -- 1 200     with these numbers of hosts instead
+//!     cargo bench --bench cluster -- load      only what the load feels
 //!
 //! It starts a control plane of its own (`tests/run` builds it) in namespaces of its own; no root is needed.
 
@@ -22,6 +23,8 @@ mod floor;
 mod measure;
 mod probe;
 
+#[path = "../support/processors.rs"]
+mod processors;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
@@ -36,5 +39,6 @@ fn main() {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let given: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
-    runtime.block_on(measure::all(if given.is_empty() { &measure::SIZES } else { &given }));
+    let load_alone = std::env::args().any(|argument| argument == "load");
+    runtime.block_on(measure::all(if given.is_empty() { &measure::SIZES } else { &given }, load_alone));
 }

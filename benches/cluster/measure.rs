@@ -4,6 +4,7 @@ use crate::backend;
 use crate::churn::{self, Churn, Kind};
 use crate::floor::Floor;
 use crate::probe::{self, Connection, Expected, Probe};
+use crate::processors::{self, Sides};
 use crate::support::objects::{Acknowledged, Objects, address, host, ingress_host};
 use crate::support::{CONNECTIONS, ControlPlane, Gateway, Report, Wrk, client_of};
 use kube::Client;
@@ -54,32 +55,21 @@ struct Bench {
     changes: usize,
 }
 
-/// Measures all of it, with each of these numbers of hosts.
-pub async fn all(numbers: &[usize]) {
+/// Measures all of it, with each of these numbers of hosts; or what the load feels, with the last of them.
+pub async fn all(numbers: &[usize], load_alone: bool) {
     let began = Instant::now();
     let plane = ControlPlane::start();
     let client = client_of(&plane.kubeconfig).await;
     let objects = Objects::prepare(&client).await;
     let mut endpoints = backend::spawn();
     let mut bench = Bench { plane, client, objects, changes: 10_000 };
-    println!("from the acknowledgement to the first answer (ms), {SAMPLES} changes each");
-    println!(
-        "hosts  change    meanwhile     live p50     p99     max   floor p50     p99     max   over the floor p50     p99"
-    );
-    let mut sizes = Vec::new();
-    let mut there = 0;
-    for &size in numbers {
-        bench.objects.create_all((there..size).map(|number| (user(number), number))).await;
-        there = size;
-        sizes.push(bench.of_size(size).await);
+    if load_alone {
+        let size = numbers.last().copied().unwrap_or_default();
+        bench.objects.create_all((0..size).map(|number| (user(number), number))).await;
+    } else {
+        bench.changes_beside(numbers).await;
     }
-    println!();
-    println!("hosts  ready after (ms)  hosts that did not answer then  resident (MiB)");
-    for size in &sizes {
-        println!("{size}");
-    }
-    println!();
-    bench.load(there).await;
+    bench.loads(numbers.last().copied().unwrap_or_default(), endpoints.id()).await;
     println!();
     println!("took {:.0} s", began.elapsed().as_secs_f64());
     endpoints.kill().unwrap();
@@ -91,13 +81,39 @@ fn user(number: usize) -> String {
 }
 
 impl Bench {
+    /// How soon changes are live beside each of these numbers of hosts.
+    async fn changes_beside(&mut self, numbers: &[usize]) {
+        println!("from the acknowledgement to the first answer (ms), {SAMPLES} changes each");
+        println!(
+            "hosts  change    meanwhile     live p50     p99     max   floor p50     p99     max   over the floor p50     p99"
+        );
+        let mut sizes = Vec::new();
+        let mut there = 0;
+        for &size in numbers {
+            self.objects.create_all((there..size).map(|number| (user(number), number))).await;
+            there = size;
+            sizes.push(self.of_size(size).await);
+        }
+        println!();
+        println!(
+            "hosts  ready after (ms)  hosts that did not answer then  resident (MiB)  connected to each of them (MiB)"
+        );
+        for size in &sizes {
+            println!("{size}");
+        }
+        println!();
+    }
+
     /// All cells with so many hosts, by a gateway that starts with them; gives a line of its own figures.
     async fn of_size(&mut self, size: usize) -> String {
         let folder = tempfile::tempdir().unwrap();
         let gateway = Gateway::start_in(folder.path(), &self.plane.kubeconfig, &[]);
         let ready = gateway.wait_until_ready().as_secs_f64() * 1000.0;
+        let resident = gateway.resident_mebibytes();
         let mut connection = Connection::open(gateway.http);
         let unanswered = (0..size).filter(|number| connection.ask(&host(&user(*number))).status != 200).count();
+        // It has an idle connection to each of the endpoints now, for a minute.
+        let connected = gateway.resident_mebibytes();
         let mut floor = Floor::start(&self.client).await;
         let probe = Probe::start(gateway.http);
         for meanwhile in [Meanwhile::Nothing, Meanwhile::Load, Meanwhile::Churn] {
@@ -110,7 +126,7 @@ impl Bench {
             }
             busy.stop(self).await;
         }
-        format!("{size:>5}  {ready:>16.0}  {unanswered:>30}  {:>14.1}", gateway.resident_mebibytes())
+        format!("{size:>5}  {ready:>16.0}  {unanswered:>30}  {resident:>14.1}  {connected:>31.1}")
     }
 
     async fn samples(&mut self, change: Change, size: usize, floor: &mut Floor, probe: &Probe) -> Vec<Sample> {
@@ -152,13 +168,32 @@ impl Bench {
         Some(Sample { live: millis_from(at, answered), floor: millis_from(at, seen) })
     }
 
-    /// What the load feels of the changes: quiet, with the API server busy with what no gateway looks at, and with slices; in
-    /// turns, as the machine has better and worse minutes.
-    async fn load(&mut self, size: usize) {
-        let gateway = Gateway::start(&self.plane.kubeconfig);
+    /// What the load feels of the changes: first on processors that all share, then with the API server and what writes to it
+    /// on other processors than the gateway, the load and the endpoints, as they are other machines of a cluster.
+    async fn loads(&mut self, size: usize, endpoints: u32) {
         println!(
             "the load ({CONNECTIONS} connections, each with {PAUSE_MILLIS} ms between requests) beside {size} hosts, {ROUNDS} rounds of {LOAD_SECONDS} s each"
         );
+        println!("with the API server on the same processors:");
+        let gateway = Gateway::start(&self.plane.kubeconfig);
+        self.load(&gateway, None).await;
+        drop(gateway);
+        println!();
+        let Some(sides) = Sides::of_this_machine() else {
+            println!("there is one processor alone: the API server cannot have another");
+            return;
+        };
+        println!("with the API server on other processors:");
+        processors::move_with_descendants(self.plane.process(), &sides.others);
+        processors::move_one(std::process::id(), &sides.others);
+        processors::move_one(endpoints, &sides.gateway);
+        let gateway = Gateway::start_on(&sides.gateway, &self.plane.kubeconfig);
+        self.load(&gateway, Some(&sides.gateway)).await;
+    }
+
+    /// Quiet, with the API server busy with what no gateway looks at, and with slices; in turns, as the machine has better and
+    /// worse minutes.
+    async fn load(&mut self, gateway: &Gateway, processors: Option<&str>) {
         println!("meanwhile                      requests/s  p50 (ms)  p99 (ms)  gateway's CPU (ms/s)  failures");
         let kinds = [
             ("nothing", None),
@@ -168,7 +203,7 @@ impl Bench {
         let mut rounds: [Vec<[f64; 4]>; 3] = Default::default();
         for _ in 0..ROUNDS {
             for ((name, kind), taken) in kinds.iter().zip(&mut rounds) {
-                taken.push(self.round(name, *kind, &gateway).await);
+                taken.push(self.round(name, *kind, gateway, processors).await);
             }
         }
         for ((name, _), taken) in kinds.iter().zip(&rounds) {
@@ -177,15 +212,18 @@ impl Bench {
     }
 
     /// One round: requests a second, p50, p99, and the gateway's CPU time.
-    async fn round(&mut self, name: &str, kind: Option<Kind>, gateway: &Gateway) -> [f64; 4] {
+    async fn round(&mut self, name: &str, kind: Option<Kind>, gateway: &Gateway, processors: Option<&str>) -> [f64; 4] {
         let busy = match kind {
             Some(kind) => Busy::churn(self, kind).await,
             None => Busy::Idle,
         };
         let before = gateway.processor_time();
         let report = tokio::task::spawn_blocking({
-            let address = gateway.http;
-            move || Wrk::paced(address, &host(&user(0)), LOAD_SECONDS, PAUSE_MILLIS).finish()
+            let (address, host, processors) = (gateway.http, host(&user(0)), processors.map(str::to_owned));
+            move || match processors {
+                Some(processors) => Wrk::paced_on(&processors, address, &host, LOAD_SECONDS, PAUSE_MILLIS).finish(),
+                None => Wrk::paced(address, &host, LOAD_SECONDS, PAUSE_MILLIS).finish(),
+            }
         });
         let Report { per_second, p50, p99, failures, .. } = report.await.unwrap();
         let used = (gateway.processor_time() - before).as_secs_f64() * 1000.0 / f64::from(LOAD_SECONDS);

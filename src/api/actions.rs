@@ -153,11 +153,11 @@ verb_without_body!(
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ExtendInput {
-    /// This much longer than now, like 90m, 12h or 14d.
+    /// This much longer than it would be kept, like 90m, 12h or 14d.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "24h", pattern = "^[1-9][0-9]{0,3}(s|m|h|d)$")]
     pub by: Option<String>,
-    /// Until this time at least (RFC 3339).
+    /// Until this time at least (RFC 3339). One that nothing would end has its end then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, format = DateTime)]
     pub until: Option<String>,
@@ -171,7 +171,7 @@ pub struct ExtendInput {
     (status = 200, description = "it was kept so long already", body = EnvironmentView),
     (status = 202, description = "it is kept longer", body = EnvironmentView),
     (status = 404, body = Problem, content_type = "application/problem+json"),
-    (status = 409, description = "it is being deleted", body = Problem, content_type = "application/problem+json"),
+    (status = 409, description = "it is being deleted, or nothing ends it and no time was named", body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn extend(
     State(state): Shared,

@@ -6,11 +6,11 @@ use super::audit::Note;
 use super::environments::{Filter, remove};
 use super::etag::Conditions;
 use super::input::{Query, json_object, kind_of, pointer, refuse_unknown};
-use super::problem::{FieldError, Problem};
+use super::problem::{Code, FieldError, Problem};
 use super::seen::Item;
 use super::{ApiState, Shared};
 use crate::identity::Caller;
-use crate::model::{ClassName, UserId, did_you_mean, shown};
+use crate::model::{ClassName, UserId};
 use axum::extract::{Request, State};
 use axum::{Extension, Json};
 use futures::StreamExt as _;
@@ -75,7 +75,7 @@ pub struct BulkExtendInput {
     /// Whether it is only told what would happen.
     #[serde(default)]
     pub dry_run: bool,
-    /// This much longer, like 90m, 12h or 14d.
+    /// This much longer than each would be kept, like 90m, 12h or 14d.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false, example = "24h", pattern = "^[1-9][0-9]{0,3}(s|m|h|d)$")]
     pub by: Option<String>,
@@ -213,9 +213,7 @@ async fn run(
     let (mut filter, dry_run) = read(body, others)?;
     filter.reach.clone_from(&caller.reach);
     state.seen.complete().await?;
-    if let Some(class) = &filter.class {
-        known(state, class)?;
-    }
+    filter.known(state, "/selector/").await?;
     let chosen = state.seen.all(|item| filter.takes(item) && !item.standing().deleting);
     let deed = &deed;
     let work = futures::stream::iter(chosen).map(|item| async move {
@@ -228,22 +226,15 @@ async fn run(
     Ok((note, Json(BulkResult { dry_run, items })))
 }
 
-/// Refuses a class that is not there and of which nothing is left: a slip would select nothing, and look like success.
-fn known(state: &ApiState, class: &ClassName) -> Result<(), Problem> {
-    let classes: Vec<String> = state.seen.classes().iter().map(|class| class.name_any()).collect();
-    let is_there = classes.iter().any(|name| *name == class.as_str());
-    if is_there || !state.seen.all(|item| item.key.class == *class).is_empty() {
-        return Ok(());
-    }
-    let hint = did_you_mean(class.as_str(), classes.iter().map(String::as_str));
-    let said = format!("there is no class {}, nor an environment of it{hint}", shown(class.as_str()));
-    Err(Problem::invalid(vec![FieldError::new("/selector/class", said)]))
-}
-
 async fn one(state: &ApiState, item: &Arc<Item>, deed: &Deed) -> Result<BulkOutcome, Problem> {
     let written = match deed {
         Deed::Delete => remove(state, &item.key, &Conditions::default()).await.map(|_| true)?,
-        Deed::Verb(verb) => act(state, &item.key, &Conditions::default(), verb).await?.1,
+        Deed::Verb(verb) => match act(state, &item.key, &Conditions::default(), verb).await {
+            Ok((_, written)) => written,
+            // It is kept for longer than that already.
+            Err(problem) if *problem.code == *Code::NothingToExtend.as_str() => false,
+            Err(problem) => return Err(problem),
+        },
     };
     Ok(if written { BulkOutcome::Done } else { BulkOutcome::Unchanged })
 }

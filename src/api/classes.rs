@@ -4,17 +4,19 @@ use super::class_changes::{going, is_going};
 use super::environment_view::ConditionView;
 use super::etag::{Conditions, Tag};
 use super::input::Query;
+use super::paging::{self, By, Orders, Page, Whole};
 use super::problem::{Code, Problem};
 use super::{ApiState, Shared, cluster};
 use crate::model::{ClassName, InvalidClassName, did_you_mean, shown};
 use crate::resources::{Class, ConditionType, EnvironmentClass};
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
-use kube::Api;
+use kube::{Api, ResourceExt as _};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// A class of environments.
@@ -67,22 +69,41 @@ pub struct ParameterView {
     pub description: String,
 }
 
-/// Classes by name.
+/// A page of classes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ClassList {
     /// The classes.
     pub items: Vec<ClassView>,
+    /// The cursor of the page that follows; none on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
-/// All classes, by name.
-#[utoipa::path(get, path = "/api/v1/classes", tag = "classes", responses(
-    (status = 200, body = ClassList),
+static ORDERS: Orders<Arc<EnvironmentClass>> = Orders {
+    first: By { word: "name", place: |class| (0, class.name_any()) },
+    down: false,
+    more: &[By { word: "created", place: |class| (created(class), class.name_any()) }],
+};
+
+fn created(class: &EnvironmentClass) -> i64 {
+    class.creation_timestamp().map_or(i64::MAX, |time| time.0.as_millisecond())
+}
+
+/// All classes, a page at a time.
+#[utoipa::path(get, path = "/api/v1/classes", tag = "classes", params(
+    ("sort" = Option<String>, Query, pattern = "^-?(name|created)$", description = "the order: by name, or by age; backwards with a minus"),
+    ("limit" = Option<usize>, Query, description = "the most items of a page; 50 when not given", minimum = 1, maximum = 500),
+    ("cursor" = Option<String>, Query, description = "next of the page before, with the same order"),
+), responses(
+    (status = 200, body = ClassList, headers(("Link" = Option<String>, description = "the next page"))),
 ))]
-pub(super) async fn list(State(state): Shared, query: Query) -> Result<Json<ClassList>, Problem> {
+pub(super) async fn list(State(state): Shared, uri: Uri, mut query: Query) -> Result<Response, Problem> {
+    let asked = Whole::take(&mut query, &ORDERS);
     query.done()?;
     state.seen.complete().await?;
-    let items = state.seen.classes().iter().map(|class| ClassView::of(class, &state)).collect();
-    Ok(Json(ClassList { items }))
+    let Page { items, next } = asked.cut("classes", state.seen.classes())?;
+    let items = items.iter().map(|class| ClassView::of(class, &state)).collect();
+    Ok(paging::answer(ClassList { items, next: next.clone() }, next.as_deref(), &uri))
 }
 
 /// One class.

@@ -1,17 +1,17 @@
 //! `GET /costs`: what environments used and what it costs, by user, class and day.
 
 use super::input::Query;
-use super::paging::{self, Asked};
+use super::paging::{self, By, Orders, Page, Whole};
 use super::problem::Problem;
-use super::{Shared, store};
+use super::{Shared, known, store};
 use crate::config::{Price, Prices};
 use crate::identity::Caller;
 use crate::model::{ClassName, UserId};
 use crate::store::{UsageFilter, UsageRow};
+use axum::Extension;
 use axum::extract::State;
 use axum::http::Uri;
-use axum::response::{IntoResponse as _, Response};
-use axum::{Extension, Json};
+use axum::response::Response;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
@@ -58,7 +58,7 @@ pub struct CostList {
     pub to: String,
     /// The sum of all pages.
     pub total: CostView,
-    /// The rows, by day, user and class.
+    /// The rows.
     pub items: Vec<CostView>,
     /// The cursor of the next page; none at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,13 +67,13 @@ pub struct CostList {
 
 /// By what is summed up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct By {
+struct SumBy {
     user: bool,
     class: bool,
     day: bool,
 }
 
-impl std::str::FromStr for By {
+impl std::str::FromStr for SumBy {
     type Err = ();
 
     fn from_str(text: &str) -> Result<Self, ()> {
@@ -98,10 +98,11 @@ impl std::str::FromStr for By {
     ("from" = Option<String>, Query, format = Date, description = "from this day on, in UTC; otherwise from the first of this month"),
     ("to" = Option<String>, Query, format = Date, description = "until and with this day; otherwise today"),
     ("by" = Option<String>, Query, pattern = "^(user|class|day)(,(user|class|day)){0,2}$", description = "what has a row: user, class, day, or several with commas between; otherwise user,class"),
-    ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "the most of a page, 1 to 500"),
-    ("cursor" = Option<String>, Query, description = "next of the page before"),
+    ("sort" = Option<String>, Query, pattern = "^-?(name|awake|cost)$", description = "the order: by day, user and class, by hours awake, or by cost; backwards with a minus"),
+    ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "the most items of a page; 50 when not given"),
+    ("cursor" = Option<String>, Query, description = "next of the page before, with the same filters and order"),
 ), responses(
-    (status = 200, body = CostList),
+    (status = 200, body = CostList, headers(("Link" = Option<String>, description = "the next page"))),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 403, body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "a mistake in the query", body = Problem, content_type = "application/problem+json"),
@@ -114,38 +115,37 @@ pub(super) async fn list(
     mut query: Query,
 ) -> Result<Response, Problem> {
     let user = query.take::<UserId>("user", "a user id: 1 to 32 letters and digits").map(|user| user.to_string());
-    let class = query.take::<ClassName>("class", "the name of a class").map(|class| class.to_string());
+    let class = query.take::<ClassName>("class", "the name of a class");
     let from = query.take::<Date>("from", "a day like 2026-11-25");
     let not_before = |to: &Date| from.is_none_or(|from| *to >= from);
     let to = query.take_checked("to", "a day like 2026-11-25, and not before from", not_before);
-    let by = query.take::<By>("by", "user, class, day, or several of them with commas between");
-    let asked = Asked::take(&mut query);
+    let by = query.take::<SumBy>("by", "user, class, day, or several of them with commas between");
+    let asked = Whole::take(&mut query, &ORDERS);
     query.done()?;
-    let by = by.unwrap_or(By { user: true, class: true, day: false });
+    if let Some(class) = &class {
+        known::used_class(&state, class).await?;
+    }
+    let by = by.unwrap_or(SumBy { user: true, class: true, day: false });
     let today = state.clock.now().to_zoned(TimeZone::UTC).date();
     let to = to.unwrap_or(today);
     let from = from.unwrap_or_else(|| to.first_of_month());
     let list = format!("costs {user:?} {class:?} {from} {to} {by:?}");
-    let page = asked.check::<(String, String, String)>(list)?;
+    let class = class.map(|class| class.to_string());
     // By user and class in any case: by these it is decided who sees it and what it costs.
     let filter =
         UsageFilter { user, class, from: Some(from), to: Some(to), by_user: true, by_class: true, by_day: by.day };
     let rows = state.store.usage().sums(&filter).await.map_err(|error| store::problem(&error))?;
     let seen = |row: &UsageRow| caller.reaches_everyone() || row.user.parse().is_ok_and(|user| caller.reaches(&user));
     let (total, sums) = sums(rows.iter().filter(|row| seen(row)), by, state.prices.as_deref());
-    let mut left = sums.into_iter().filter(|(key, _)| page.after.as_ref().is_none_or(|after| key > after)).peekable();
-    let taken: Vec<_> = left.by_ref().take(page.limit).collect();
-    let next = left.peek().and(taken.last()).and_then(|(key, _)| page.next(key));
-    let items = taken.into_iter().map(|((day, user, class), sum)| {
+    let Page { items, next } = asked.cut(&list, sums.into_iter().collect())?;
+    let items = items.into_iter().map(|((day, user, class), sum)| {
         let some = |by: bool, text: String| by.then_some(text);
         CostView { day: some(by.day, day), user: some(by.user, user), class: some(by.class, class), ..sum.view() }
     });
     let currency = state.prices.as_ref().map(|prices| prices.currency.clone());
     let (from, to) = (from.to_string(), to.to_string());
     let list = CostList { currency, from, to, total: total.view(), items: items.collect(), next: next.clone() };
-    let mut response = Json(list).into_response();
-    paging::link(&mut response, &uri, next.as_deref());
-    Ok(response)
+    Ok(paging::answer(list, next.as_deref(), &uri))
 }
 
 /// A sum.
@@ -185,10 +185,26 @@ impl Sum {
     }
 }
 
+/// A row: its day, user and class, as far as there are rows by these, and its sum.
+type Row = ((String, String, String), Sum);
+
+static ORDERS: Orders<Row> = Orders {
+    first: By { word: "name", place: |(key, _)| (0, row_name(key)) },
+    down: false,
+    more: &[
+        By { word: "awake", place: |(key, sum)| (sum.awake_ms, row_name(key)) },
+        By { word: "cost", place: |(key, sum)| (sum.cost.map_or(0, |cost| (cost * 10_000.0) as i64), row_name(key)) },
+    ],
+};
+
+fn row_name((day, user, class): &(String, String, String)) -> String {
+    [day.as_str(), user, class].join("\0")
+}
+
 /// The sum of all, and the sums by day, user and class, as far as they are asked for.
 fn sums<'r>(
     rows: impl Iterator<Item = &'r UsageRow>,
-    by: By,
+    by: SumBy,
     prices: Option<&Prices>,
 ) -> (Sum, BTreeMap<(String, String, String), Sum>) {
     let mut total = Sum { cost: prices.map(|_| 0.0), ..Sum::default() };
@@ -218,7 +234,7 @@ mod tests {
         let text = "currency: EUR\ncpuHour: 1\nmemoryGibHour: 0.1\nclasses: {production: {cpuHour: 2}}";
         let prices = crate::config::read_prices(text, "prices.yaml").unwrap();
         let rows = [row("anna", "integration", 10), row("anna", "production", 10), row("ben", "production", 1)];
-        let by = By { user: true, class: false, day: false };
+        let by = SumBy { user: true, class: false, day: false };
         let (total, sums) = sums(rows.iter(), by, Some(&prices));
         let costs: Vec<_> = sums.iter().map(|(key, sum)| (key.1.as_str(), sum.view().cost.unwrap())).collect();
         assert_eq!(costs, [("anna", 5.0 + 10.0 + 2.0 * 0.5), ("ben", 1.05)]);
@@ -227,9 +243,9 @@ mod tests {
 
     #[test]
     fn what_is_summed_up_by_is_read_strictly() {
-        assert_eq!("day,user".parse(), Ok(By { user: true, class: false, day: true }));
+        assert_eq!("day,user".parse(), Ok(SumBy { user: true, class: false, day: true }));
         for bad in ["", "user,", "month"] {
-            assert_eq!(bad.parse::<By>(), Err(()), "{bad}");
+            assert_eq!(bad.parse::<SumBy>(), Err(()), "{bad}");
         }
     }
 }

@@ -5,7 +5,7 @@ use super::etag::{Conditions, Tag};
 use super::input::{EnvironmentPath, Query};
 use super::problem::{Code, Problem};
 use super::seen::{Item, Order};
-use super::{ApiState, Shared, audit, cluster, paging};
+use super::{ApiState, Shared, audit, cluster, known, paging};
 use crate::identity::{Caller, Reach};
 use crate::model::{ClassName, EnvironmentKey, UserId, nearest};
 use crate::resources::Environment;
@@ -40,20 +40,20 @@ pub(super) async fn list(
     mut query: Query,
 ) -> Result<Response, Problem> {
     let filter = Filter::take(&mut query, &caller);
-    let order = query.take::<SortField>("sort", "name, -name, created or -created").unwrap_or(SortField::Name);
+    let words = ["name", "-name", "created", "-created"];
+    let order = query.choice("sort", &words, |text| text.parse().ok()).unwrap_or(SortField::Name);
     let page = paging::Asked::take(&mut query);
     query.done()?;
     let page = page.check::<(i64, String)>(format!("environments {filter:?} {order:?}"))?;
     let after = page.after.as_ref();
     let after = after.and_then(|(made, name)| Some((*made, EnvironmentKey::from_object_name(name)?)));
     state.seen.complete().await?;
+    filter.known(&state, "?").await?;
     let (items, more) = state.seen.page(order.into(), after.as_ref(), page.limit, |item| filter.takes(item));
     let last = items.last().filter(|_| more);
     let next = last.and_then(|item| page.next(&(item.created, item.key.object_name())));
     let items = items.iter().map(|item| item.view()).collect();
-    let mut response = Json(EnvironmentList { items, next: next.clone() }).into_response();
-    paging::link(&mut response, &uri, next.as_deref());
-    Ok(response)
+    Ok(paging::answer(EnvironmentList { items, next: next.clone() }, next.as_deref(), &uri))
 }
 
 /// The order of a list of environments.
@@ -115,6 +115,17 @@ impl Filter {
             stalled: query.switch("stalled"),
             reason: query.take_checked("reason", "a word like Starting", word),
             reach: caller.reach.clone(),
+        }
+    }
+
+    /// Refuses a class or a reason that nobody knows. `at` is where the fields were given.
+    pub(super) async fn known(&self, state: &ApiState, at: &str) -> Result<(), Problem> {
+        if let Some(class) = &self.class {
+            known::class(state, class, &format!("{at}class")).await?;
+        }
+        match &self.reason {
+            Some(reason) => known::reason(state, reason, &format!("{at}reason")),
+            None => Ok(()),
         }
     }
 

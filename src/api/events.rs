@@ -1,11 +1,14 @@
 //! `GET /environments/{user}/{class}/events`: what the cluster noted about an environment and what belongs to it.
 
 use super::input::{EnvironmentPath, Query};
+use super::paging::{self, By, Orders, Page, Whole};
 use super::problem::Problem;
 use super::{Shared, cluster, environments};
 use crate::model::EnvironmentKey;
-use axum::Json;
 use axum::extract::State;
+use axum::http::Uri;
+use axum::response::Response;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use kube::Api;
@@ -34,34 +37,55 @@ pub struct EventView {
     pub count: i32,
 }
 
-/// Events, the oldest first.
+/// A page of events.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventList {
     /// The events.
     pub items: Vec<EventView>,
+    /// The cursor of the page that follows; none on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
+
+static ORDERS: Orders<Event> = Orders {
+    first: By {
+        word: "at",
+        place: |event| {
+            let at = happened(event).map_or(i64::MIN, Timestamp::as_millisecond);
+            (at, event.metadata.name.clone().unwrap_or_default())
+        },
+    },
+    down: false,
+    more: &[],
+};
 
 /// What the cluster noted about an environment, its Deployment and its pods, the oldest first.
 #[utoipa::path(get, path = "/api/v1/environments/{user}/{class}/events", tag = "environments", params(
     ("user" = String, Path, description = "whose it is; folded to lower case"),
     ("class" = String, Path, description = "of which class it is"),
+    ("sort" = Option<String>, Query, pattern = "^-?at$", description = "at, as where nothing is said: the oldest first; -at: the newest"),
+    ("limit" = Option<usize>, Query, description = "the most items of a page; 50 when not given", minimum = 1, maximum = 500),
+    ("cursor" = Option<String>, Query, description = "next of the page before, with the same order"),
 ), responses(
-    (status = 200, body = EventList),
+    (status = 200, body = EventList, headers(("Link" = Option<String>, description = "the next page"))),
     (status = 404, body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn list(
     State(state): Shared,
     EnvironmentPath(key): EnvironmentPath,
-    query: Query,
-) -> Result<Json<EventList>, Problem> {
+    uri: Uri,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let asked = Whole::take(&mut query, &ORDERS);
     query.done()?;
     environments::find(&state, &key).await?;
     let api: Api<Event> = Api::namespaced(state.client.clone(), &state.namespace);
     let events = api.list(&ListParams::default()).await.map_err(|error| cluster::problem(&error))?;
     let about = |event: &&Event| event.regarding.as_ref().is_some_and(|object| belongs(&key, object));
-    let mut items: Vec<EventView> = events.items.iter().filter(about).map(EventView::of).collect();
-    items.sort_by(|a, b| a.at.cmp(&b.at));
-    Ok(Json(EventList { items }))
+    let all = events.items.into_iter().filter(|event| about(&event)).collect();
+    let Page { items, next } = asked.cut(&format!("events {key}"), all)?;
+    let items = items.iter().map(EventView::of).collect();
+    Ok(paging::answer(EventList { items, next: next.clone() }, next.as_deref(), &uri))
 }
 
 /// Whether an object is the environment or one of those made for it. Names made by a Deployment are taken apart from
@@ -81,16 +105,21 @@ fn belongs(key: &EnvironmentKey, object: &ObjectReference) -> bool {
     }
 }
 
+/// When it happened last.
+fn happened(event: &Event) -> Option<Timestamp> {
+    let last = event.series.as_ref().map(|series| series.last_observed_time.0);
+    let first = event.event_time.as_ref().map(|time| time.0);
+    let old = event.deprecated_last_timestamp.as_ref().map(|time| time.0);
+    let made = event.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    last.or(old).or(first).or(made)
+}
+
 impl EventView {
     fn of(event: &Event) -> Self {
         let series = event.series.as_ref();
-        let last = series.map(|series| series.last_observed_time.0);
-        let first = event.event_time.as_ref().map(|time| time.0);
-        let old = event.deprecated_last_timestamp.as_ref().map(|time| time.0);
-        let made = event.metadata.creation_timestamp.as_ref().map(|time| time.0);
         let object = event.regarding.clone().unwrap_or_default();
         Self {
-            at: last.or(old).or(first).or(made).map(|at| format!("{at:.3}")),
+            at: happened(event).map(|at| format!("{at:.3}")),
             kind: event.type_.clone().unwrap_or_else(|| "Normal".to_owned()),
             reason: event.reason.clone().unwrap_or_default(),
             message: event.note.clone().unwrap_or_default(),

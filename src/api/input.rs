@@ -2,7 +2,7 @@
 
 use super::problem::{Code, FieldError, Problem};
 use super::{ApiState, MAX_BODY_BYTES, json};
-use crate::model::{ClassName, EnvironmentKey, UserId, did_you_mean, shown};
+use crate::model::{ClassName, EnvironmentKey, UserId, did_you_mean, nearest, shown};
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, RawQuery, Request};
 use axum::http::header::CONTENT_TYPE;
@@ -54,7 +54,8 @@ impl FromRequestParts<Arc<ApiState>> for NumberPath {
 
 /// The fields of a query, each to be taken once by name; what is left over is a mistake.
 pub(super) struct Query {
-    given: BTreeMap<String, String>,
+    /// Their values; none of one that is only named, without `=`.
+    given: BTreeMap<String, Option<String>>,
     known: Vec<&'static str>,
     errors: Vec<FieldError>,
 }
@@ -71,14 +72,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 }
 
 impl Query {
-    fn parse(query: &str) -> Self {
+    pub(super) fn parse(query: &str) -> Self {
         let (mut given, mut errors) = (BTreeMap::new(), Vec::new());
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, "true"));
+            let (name, value) = pair.split_once('=').map_or((pair, None), |(name, value)| (name, Some(value)));
             let decode = |text: &str| percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned();
-            let (name, value) = (decode(name), decode(value));
+            let (name, value) = (decode(name), value.map(decode));
             if given.insert(name.clone(), value).is_some() {
-                errors.push(FieldError::new(format!("?{name}"), format!("{} is given twice", shown(&name))));
+                let said = format!("the query field {} is given twice; give it once", shown(&name));
+                errors.push(FieldError::new(format!("?{name}"), said));
             }
         }
         Self { given, known: Vec::new(), errors }
@@ -86,14 +88,7 @@ impl Query {
 
     /// The field `name`, if it is given. `wanted` says what it has to be.
     pub(super) fn take<T: FromStr>(&mut self, name: &'static str, wanted: &str) -> Option<T> {
-        self.known.push(name);
-        let text = self.given.remove(name)?;
-        let value = text.parse().ok();
-        if value.is_none() {
-            let said = format!("{name} is {}; it has to be {wanted}", shown(&text));
-            self.errors.push(FieldError::new(format!("?{name}"), said));
-        }
-        value
+        self.take_checked(name, wanted, |_| true)
     }
 
     /// The same, where not every value of the type will do.
@@ -103,18 +98,57 @@ impl Query {
         wanted: &str,
         check: impl FnOnce(&T) -> bool,
     ) -> Option<T> {
-        let text = self.given.get(name).cloned();
-        let value = self.take(name, wanted)?;
-        if check(&value) {
-            return Some(value);
+        let text = self.given(name)?;
+        let value = text.parse().ok().filter(check);
+        if value.is_none() {
+            self.wrong(name, &text, wanted);
         }
-        let said = format!("{name} is {}; it has to be {wanted}", shown(&text.unwrap_or_default()));
+        value
+    }
+
+    /// The field `name`, which is one of `words`. What is none of them is told with the nearest.
+    pub(super) fn choice<T>(
+        &mut self,
+        name: &'static str,
+        words: &[&str],
+        read: impl FnOnce(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.given(name)?;
+        let value = read(&text);
+        if value.is_none() {
+            let near = nearest(&text, words.iter().copied());
+            let hint = near.map(|near| format!("; did you mean \"{near}\"?")).unwrap_or_default();
+            let wanted = match words.split_last() {
+                Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+                Some((one, _)) => (*one).to_owned(),
+                None => String::new(),
+            };
+            self.wrong(name, &text, &format!("{wanted}{hint}"));
+        }
+        value
+    }
+
+    /// What is given as the field `name`; nothing where it is only named.
+    fn given(&mut self, name: &'static str) -> Option<String> {
+        self.known.push(name);
+        self.given.remove(name).map(Option::unwrap_or_default)
+    }
+
+    fn wrong(&mut self, name: &str, text: &str, wanted: &str) {
+        let is = if text.is_empty() { "has no value".to_owned() } else { format!("is {}", shown(text)) };
+        self.mistake(name, format!("{name} {is}; it has to be {wanted}"));
+    }
+
+    /// Notes a mistake of the field `name` that only shows beside other fields.
+    pub(super) fn mistake(&mut self, name: &str, said: impl Into<String>) {
         self.errors.push(FieldError::new(format!("?{name}"), said));
-        None
     }
 
     /// The switch `name`: `true` or `false`, and on when it has no value.
     pub(super) fn switch(&mut self, name: &'static str) -> Option<bool> {
+        if let Some(value @ None) = self.given.get_mut(name) {
+            *value = Some("true".to_owned());
+        }
         self.take(name, "true or false")
     }
 
@@ -215,14 +249,18 @@ mod tests {
 
     #[test]
     fn a_query_tells_all_its_mistakes_at_once() {
-        let mut query = Query::parse("tial=3&follow&since=x&follow=true");
+        let mut query = Query::parse("tial=3&follow&since=x&follow=true&timeout&pod=");
         assert_eq!(query.switch("follow"), Some(true));
         assert_eq!(query.take::<u32>("tail", "a number of lines"), None);
         assert_eq!(query.take::<u32>("since", "a number of seconds"), None);
+        assert_eq!(query.take::<u32>("timeout", "a number of seconds"), None);
+        assert_eq!(query.choice("pod", &["a", "b"], |_| None::<()>), None);
         let said: Vec<String> = query.done().unwrap_err().errors.into_iter().map(|error| error.detail).collect();
         assert!(said[0].contains("given twice"), "{said:?}");
         assert_eq!(said[1], "since is \"x\"; it has to be a number of seconds");
-        assert_eq!(said[2], "the query field \"tial\" is not known; did you mean \"tail\"?");
+        assert_eq!(said[2], "timeout has no value; it has to be a number of seconds");
+        assert_eq!(said[3], "pod has no value; it has to be a or b");
+        assert_eq!(said[4], "the query field \"tial\" is not known; did you mean \"tail\"?");
     }
 
     #[test]

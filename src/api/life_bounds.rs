@@ -3,12 +3,12 @@
 
 use super::ApiState;
 use super::actions::{Extension, Verb};
-use super::problem::{FieldError, Problem};
+use super::problem::{Code, FieldError, Problem};
 use crate::model::later;
 use crate::resources::{Class, Environment};
 use jiff::Timestamp;
 
-/// Refuses a verb that asks for more than the class of `object` lets. A class that cannot be used lets nothing be checked.
+/// Refuses a verb that asks for more than the class of `object` lets, and more time for what nothing ends: that would give it an end. A class that cannot be used lets nothing be checked.
 pub(super) fn check(
     state: &ApiState,
     object: &Environment,
@@ -17,6 +17,15 @@ pub(super) fn check(
 ) -> Result<(), Problem> {
     let wire = state.seen.classes().into_iter().find(|class| class.metadata.name.as_ref() == Some(&object.spec.class));
     let Some(class) = wire.and_then(|wire| Class::try_from(&*wire).ok()) else { return Ok(()) };
+    if matches!(verb, Verb::Extend(Extension::By(_))) && expires.is_none() && !class.life.ends() {
+        let name = object.metadata.name.as_deref().unwrap_or_default();
+        let said = format!(
+            "nothing ends the environment {name}: the class {} lets it live until somebody deletes it; \
+             to give it an end, name that time with until",
+            class.name
+        );
+        return Err(Problem::new(Code::NothingToExtend, said));
+    }
     let now = Timestamp::now();
     let created = object.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
     let error = match verb {

@@ -24,6 +24,7 @@ mod generations;
 mod idempotency;
 mod input;
 mod json;
+mod known;
 mod life_bounds;
 mod login;
 mod logs;

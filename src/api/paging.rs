@@ -1,11 +1,13 @@
-//! Pages of lists: `limit` and `cursor` in, `next` and a `Link` out (RFC 8288). A cursor names the last item of its page, so
-//! that what comes and goes elsewhere in the list neither repeats nor hides an item.
+//! Pages of lists: `sort`, `limit` and `cursor` in, `next` and a `Link` out (RFC 8288). A cursor names the last item of its page,
+//! so that what comes and goes elsewhere in the list neither repeats nor hides an item.
 
 use super::input::Query;
 use super::problem::{FieldError, Problem};
+use crate::store::Order;
+use axum::Json;
 use axum::http::header::LINK;
 use axum::http::{HeaderValue, Uri};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Serialize;
@@ -68,8 +70,95 @@ impl<P: Serialize> PageRequest<P> {
     }
 }
 
+/// An order that a list may be asked for.
+pub(super) struct By<T> {
+    /// What `sort` calls it; a minus before it turns it round.
+    pub(super) word: &'static str,
+    /// Where an item stands in it. No two items of a list have the same place.
+    pub(super) place: fn(&T) -> Place,
+}
+
+/// The orders of a list.
+pub(super) struct Orders<T: 'static> {
+    /// The one that is taken where none is named.
+    pub(super) first: By<T>,
+    /// Whether that one is turned round then.
+    pub(super) down: bool,
+    /// The others.
+    pub(super) more: &'static [By<T>],
+}
+
+/// A place in a list: by a number, and then by a text.
+pub(super) type Place = (i64, String);
+
+/// How a list that is whole in memory is asked for, not checked yet.
+pub(super) struct Whole<T: 'static> {
+    order: &'static By<T>,
+    down: bool,
+    asked: Asked,
+}
+
+/// A page of a list.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Page<T> {
+    /// What is on it.
+    pub(super) items: Vec<T>,
+    /// The cursor of the page that follows.
+    pub(super) next: Option<String>,
+}
+
+impl<T: 'static> Whole<T> {
+    /// Takes `sort`, `limit` and `cursor` out of a query.
+    pub(super) fn take(query: &mut Query, orders: &'static Orders<T>) -> Self {
+        let Orders { first, more, down } = orders;
+        let orders = || std::iter::once(first).chain(*more);
+        let words: Vec<String> = orders().flat_map(|by| [by.word.to_owned(), format!("-{}", by.word)]).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let sort = query.choice("sort", &words, |text| {
+            let (word, down) = text.strip_prefix('-').map_or((text, false), |word| (word, true));
+            Some((orders().find(|by| by.word == word)?, down))
+        });
+        let (order, down) = sort.unwrap_or((first, *down));
+        Self { order, down, asked: Asked::take(query) }
+    }
+
+    /// Cuts the page out of `items`. `list` names the list with its filters.
+    pub(super) fn cut(self, list: &str, items: Vec<T>) -> Result<Page<T>, Problem> {
+        let Self { order, down, asked } = self;
+        let page = asked.check::<Place>(format!("{list} by {} {down}", order.word))?;
+        let is_behind = |place: &Place| match &page.after {
+            None => true,
+            Some(after) if down => place < after,
+            Some(after) => place > after,
+        };
+        let placed = items.into_iter().map(|item| ((order.place)(&item), item));
+        let mut placed: Vec<(Place, T)> = placed.filter(|(place, _)| is_behind(place)).collect();
+        placed.sort_by(|(a, _), (b, _)| if down { b.cmp(a) } else { a.cmp(b) });
+        let more = placed.len() > page.limit;
+        placed.truncate(page.limit);
+        let next = placed.last().filter(|_| more).and_then(|(place, _)| page.next(place));
+        Ok(Page { items: placed.into_iter().map(|(_, item)| item).collect(), next })
+    }
+}
+
+/// Takes the `sort` of a list that the store tells by time: `at`, or `-at` for the newest first.
+pub(super) fn by_time(query: &mut Query) -> Option<Order> {
+    query.choice("sort", &["at", "-at"], |text| match text {
+        "at" => Some(Order::Oldest),
+        "-at" => Some(Order::Newest),
+        _ => None,
+    })
+}
+
+/// A page as it is answered: as JSON, with a `Link` where there is a next one.
+pub(super) fn answer(list: impl Serialize, next: Option<&str>, uri: &Uri) -> Response {
+    let mut response = Json(list).into_response();
+    link(&mut response, uri, next);
+    response
+}
+
 /// Says in a `Link` where the next page is.
-pub(super) fn link(response: &mut Response, uri: &Uri, next: Option<&str>) {
+fn link(response: &mut Response, uri: &Uri, next: Option<&str>) {
     let Some(next) = next else { return };
     let kept =
         uri.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("cursor="));
@@ -120,6 +209,46 @@ mod tests {
             let problem = request(list, Some(cursor)).err().unwrap();
             assert_eq!((problem.status, problem.errors[0].pointer.as_str()), (422, "?cursor"), "{list} {cursor}");
         }
+    }
+
+    static ORDERS: Orders<(&str, i64)> = Orders {
+        first: By { word: "name", place: |(name, _)| (0, (*name).to_owned()) },
+        down: false,
+        more: &[By { word: "size", place: |(name, size)| (*size, (*name).to_owned()) }],
+    };
+
+    /// All pages of two items, one after the other.
+    fn pages(sort: &str) -> String {
+        let mut told = String::new();
+        let mut cursor = String::new();
+        loop {
+            let mut query = Query::parse(&format!("limit=2&sort={sort}{cursor}"));
+            let asked = Whole::take(&mut query, &ORDERS);
+            query.done().unwrap();
+            let page = asked.cut("sizes", vec![("c", 1), ("a", 2), ("d", 1), ("b", 3), ("e", 2)]).unwrap();
+            told.extend(page.items.iter().map(|(name, _)| *name).chain(["|"]));
+            let Some(next) = page.next else { return told };
+            cursor = format!("&cursor={next}");
+        }
+    }
+
+    #[test]
+    fn a_list_is_cut_into_pages_in_each_of_its_orders() {
+        assert_eq!(["name", "-name", "size", "-size"].map(pages), ["ab|cd|e|", "ed|cb|a|", "cd|ae|b|", "be|ad|c|"]);
+    }
+
+    #[test]
+    fn a_wrong_order_is_told_with_all_that_there_are_and_the_nearest() {
+        let mut query = Query::parse("sort=-sice&limit=0");
+        let _asked = Whole::take(&mut query, &ORDERS);
+        let said: Vec<String> = query.done().unwrap_err().errors.into_iter().map(|error| error.detail).collect();
+        let wanted = "sort is \"-sice\"; it has to be name, -name, size or -size; did you mean \"-size\"?";
+        assert_eq!(said, [wanted, "limit is \"0\"; it has to be a number from 1 to 500"]);
+        let mut query = Query::parse("sort=size");
+        let first = Whole::take(&mut query, &ORDERS).cut("sizes", vec![("a", 1); 51]).unwrap();
+        let mut query = Query::parse(&format!("sort=-size&cursor={}", first.next.unwrap()));
+        let problem = Whole::take(&mut query, &ORDERS).cut("sizes", vec![("a", 1)]).unwrap_err();
+        assert_eq!(problem.errors[0].pointer, "?cursor", "a cursor of another order");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `GET /environments/{user}/{class}/pods`.
 
 use super::input::{EnvironmentPath, Query};
+use super::paging::{self, By, Orders, Page, Whole};
 use super::pod_resources::{self, PodResources};
 use super::pod_status::{LastExit, PodStatus};
 use super::problem::Problem;
@@ -8,8 +9,9 @@ use super::{ApiState, Shared, cluster, environments, quantity};
 use crate::cluster::rights;
 use crate::model::EnvironmentKey;
 use crate::resources::labels::{CLASS, USER};
-use axum::Json;
 use axum::extract::State;
+use axum::http::Uri;
+use axum::response::Response;
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
 use kube::api::{ApiResource, DynamicObject, ListParams};
@@ -75,28 +77,45 @@ pub struct MetricsView {
     pub reason: Option<String>,
 }
 
-/// The pods of an environment, by name.
+/// A page of the pods of an environment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PodList {
     /// The pods.
     pub items: Vec<PodView>,
     /// Whether there are figures of CPU and memory.
     pub metrics: MetricsView,
+    /// The cursor of the page that follows; none on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
+
+static ORDERS: Orders<PodView> = Orders {
+    first: By { word: "name", place: |pod| (0, pod.name.clone()) },
+    down: false,
+    more: &[
+        By { word: "created", place: |pod| (0, format!("{}\0{}", pod.created_at.as_deref().unwrap_or("~"), pod.name)) },
+        By { word: "restarts", place: |pod| (i64::from(pod.restarts), pod.name.clone()) },
+    ],
+};
 
 /// The pods of an environment, with what they use.
 #[utoipa::path(get, path = "/api/v1/environments/{user}/{class}/pods", tag = "environments", params(
     ("user" = String, Path, description = "whose it is; folded to lower case"),
     ("class" = String, Path, description = "of which class it is"),
+    ("sort" = Option<String>, Query, pattern = "^-?(name|created|restarts)$", description = "the order: by name, by age, or by how often a container was started again; backwards with a minus"),
+    ("limit" = Option<usize>, Query, description = "the most items of a page; 50 when not given", minimum = 1, maximum = 500),
+    ("cursor" = Option<String>, Query, description = "next of the page before, with the same order"),
 ), responses(
-    (status = 200, body = PodList),
+    (status = 200, body = PodList, headers(("Link" = Option<String>, description = "the next page"))),
     (status = 404, body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn list(
     State(state): Shared,
     EnvironmentPath(key): EnvironmentPath,
-    query: Query,
-) -> Result<Json<PodList>, Problem> {
+    uri: Uri,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let asked = Whole::take(&mut query, &ORDERS);
     query.done()?;
     environments::find(&state, &key).await?;
     let (pods, usage) = futures::future::join(of_environment(&state, &key), usage(&state, &key)).await;
@@ -104,8 +123,10 @@ pub(super) async fn list(
         Ok(usage) => (usage, None),
         Err(reason) => (BTreeMap::new(), Some(reason)),
     };
-    let items = pods?.iter().map(|pod| PodView::of(pod, &usage)).collect();
-    Ok(Json(PodList { items, metrics: MetricsView { available: reason.is_none(), reason } }))
+    let all = pods?.iter().map(|pod| PodView::of(pod, &usage)).collect();
+    let Page { items, next } = asked.cut(&format!("pods {key}"), all)?;
+    let metrics = MetricsView { available: reason.is_none(), reason };
+    Ok(paging::answer(PodList { items, metrics, next: next.clone() }, next.as_deref(), &uri))
 }
 
 pub(super) fn api(state: &ApiState) -> Api<Pod> {

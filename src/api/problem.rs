@@ -56,6 +56,8 @@ pub enum Code {
     UnusableClass,
     /// Environments use the class, so it stays.
     ClassInUse,
+    /// More time is asked for an environment that nothing ends.
+    NothingToExtend,
     /// The environment would take more than the quota of its class lets.
     QuotaExceeded,
     /// There is no such environment.
@@ -115,6 +117,7 @@ impl Code {
         Self::UnusableClass,
         Self::ClassInUse,
         Self::QuotaExceeded,
+        Self::NothingToExtend,
         Self::NoSuchEnvironment,
         Self::NoSuchRevision,
         Self::NoSuchGeneration,
@@ -157,6 +160,7 @@ impl Code {
             Self::UnusableClass => "unusable-class",
             Self::ClassInUse => "class-in-use",
             Self::QuotaExceeded => "quota-exceeded",
+            Self::NothingToExtend => "nothing-to-extend",
             Self::NoSuchEnvironment => "no-such-environment",
             Self::NoSuchRevision => "no-such-revision",
             Self::NoSuchGeneration => "no-such-generation",
@@ -202,6 +206,7 @@ impl Code {
             Self::UnusableClass
             | Self::ClassInUse
             | Self::QuotaExceeded
+            | Self::NothingToExtend
             | Self::EnvironmentDeleting
             | Self::IdempotencyKeyRunning
             | Self::TooManyWebhooks
@@ -235,6 +240,7 @@ impl Code {
             Self::IdempotencyKeyReused => "The Idempotency-Key was used with another request",
             Self::IdempotencyKeyRunning => "The call with this Idempotency-Key is still running",
             Self::ClassInUse => "Environments use the class",
+            Self::NothingToExtend => "Nothing ends the environment",
             Self::QuotaExceeded => "There is no room for another environment",
             Self::NoSuchRevision => "There is no such revision",
             Self::NoSuchGeneration => "There is no such generation",

@@ -1,13 +1,16 @@
 //! `GET /quotas`: how much environments take, and how much they may.
 
 use super::input::Query;
+use super::paging::{self, By, Orders, Page, Whole};
 use super::problem::{Code, Problem};
 use super::{ApiState, Shared};
 use crate::identity::Caller;
 use crate::model::{EnvironmentKey, UserId, shown_bytes, shown_cpu};
 use crate::resources::{Allowance, Class, Taken};
+use axum::Extension;
 use axum::extract::State;
-use axum::{Extension, Json};
+use axum::http::Uri;
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -56,25 +59,39 @@ pub struct UserUse {
 /// Quotas and use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct QuotaList {
-    /// The classes, by name.
+    /// The classes, by name: all of them, on every page.
     pub classes: Vec<ClassUse>,
-    /// The users who have environments, by name.
+    /// The users who have environments.
     pub users: Vec<UserUse>,
+    /// The cursor of the page that follows; none on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
+
+static ORDERS: Orders<(String, Taken)> = Orders {
+    first: By { word: "name", place: |(user, _)| (0, user.clone()) },
+    down: false,
+    more: &[By { word: "environments", place: |(user, taken)| (whole(taken.environments), user.clone()) }],
+};
 
 /// How much environments take, and how much they may: of classes as a whole, and of the people whose environments the caller
 /// may see. One that sleeps takes as much: it may wake at any time.
 #[utoipa::path(get, path = "/api/v1/quotas", tag = "quotas", params(
     ("user" = Option<String>, Query, description = "only what this user's environments take"),
+    ("sort" = Option<String>, Query, pattern = "^-?(name|environments)$", description = "the order of the users: by name, or by how many environments they have; backwards with a minus"),
+    ("limit" = Option<usize>, Query, description = "the most users of a page; 50 when not given", minimum = 1, maximum = 500),
+    ("cursor" = Option<String>, Query, description = "next of the page before, with the same filters and order"),
 ), responses(
-    (status = 200, body = QuotaList),
+    (status = 200, body = QuotaList, headers(("Link" = Option<String>, description = "the next page"))),
 ))]
 pub(super) async fn show(
     State(state): Shared,
     Extension(caller): Extension<Caller>,
+    uri: Uri,
     mut query: Query,
-) -> Result<Json<QuotaList>, Problem> {
+) -> Result<Response, Problem> {
     let user = query.take::<UserId>("user", "a user id: 1 to 32 letters and digits");
+    let asked = Whole::take(&mut query, &ORDERS);
     query.done()?;
     state.seen.complete().await?;
     let book = Book::of(&state);
@@ -98,10 +115,13 @@ pub(super) async fn show(
         ClassUse { class: name.to_owned(), used, most, most_per_user: AmountView::of_allowance(&quota.of_user) }
     };
     let of_user = |(user, used)| UserUse { user, used: AmountView::of_taken(used) };
-    Ok(Json(QuotaList {
+    let Page { items, next } = asked.cut(&format!("quotas {user:?}"), users.into_iter().collect())?;
+    let list = QuotaList {
         classes: classes.into_iter().map(of_class).collect(),
-        users: users.into_iter().map(of_user).collect(),
-    }))
+        users: items.into_iter().map(of_user).collect(),
+        next: next.clone(),
+    };
+    Ok(paging::answer(list, next.as_deref(), &uri))
 }
 
 /// Refuses one environment too many. The operator has the last word: two that come at the same time may both pass here.

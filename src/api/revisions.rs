@@ -4,13 +4,14 @@ use super::change::change;
 use super::environment_view::EnvironmentView;
 use super::etag::Conditions;
 use super::input::{EnvironmentPath, NumberPath, Query, json_object, kind_of, refuse_unknown};
+use super::paging::{self, By, Orders, Page, Whole};
 use super::problem::{Code, FieldError, Problem};
 use super::{ApiState, Shared, answers, classes, cluster, environments};
 use crate::model::{EnvironmentKey, Parameters};
 use crate::resources::{Environment, EnvironmentSpec};
 use axum::Json;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use kube::api::ListParams;
@@ -49,11 +50,14 @@ pub struct ParameterChange {
     pub to: Option<String>,
 }
 
-/// The revisions of an environment, the newest first.
+/// A page of the revisions of an environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RevisionList {
     /// The revisions. The newest ten are kept.
     pub items: Vec<RevisionView>,
+    /// The cursor of the page that follows; none on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// The difference of two revisions.
@@ -67,24 +71,32 @@ pub struct RevisionDiff {
     pub changes: Vec<ParameterChange>,
 }
 
+static ORDERS: Orders<RevisionView> =
+    Orders { first: By { word: "number", place: |revision| (revision.number, String::new()) }, down: true, more: &[] };
+
 /// The revisions of an environment, the newest first, with what each of them changed.
 #[utoipa::path(get, path = "/api/v1/environments/{user}/{class}/revisions", tag = "environments", params(
     ("user" = String, Path, description = "whose it is; folded to lower case"),
     ("class" = String, Path, description = "of which class it is"),
+    ("sort" = Option<String>, Query, pattern = "^-?number$", description = "number: the oldest first; -number, as where nothing is said: the newest"),
+    ("limit" = Option<usize>, Query, description = "the most items of a page; 50 when not given", minimum = 1, maximum = 500),
+    ("cursor" = Option<String>, Query, description = "next of the page before, with the same order"),
 ), responses(
-    (status = 200, body = RevisionList),
+    (status = 200, body = RevisionList, headers(("Link" = Option<String>, description = "the next page"))),
     (status = 404, body = Problem, content_type = "application/problem+json"),
 ))]
 pub(super) async fn list(
     State(state): Shared,
     EnvironmentPath(key): EnvironmentPath,
-    query: Query,
-) -> Result<Json<RevisionList>, Problem> {
+    uri: Uri,
+    mut query: Query,
+) -> Result<Response, Problem> {
+    let asked = Whole::take(&mut query, &ORDERS);
     query.done()?;
     let environment = environments::find(&state, &key).await?;
-    let mut items = of_environment(&state, &key, &environment).await?;
-    items.reverse();
-    Ok(Json(RevisionList { items }))
+    let known = of_environment(&state, &key, &environment).await?;
+    let Page { items, next } = asked.cut(&format!("revisions {key}"), known)?;
+    Ok(paging::answer(RevisionList { items, next: next.clone() }, next.as_deref(), &uri))
 }
 
 /// What is different between a revision and another one: the current one, where none is named.

@@ -1,16 +1,16 @@
 //! `GET /routes`: the table of the gateway, a rule in each line, with what has no effect beside it.
 
-use super::Shared;
 use super::input::Query;
 use super::paging;
 use super::problem::Problem;
+use super::{Shared, known};
 use crate::model::ClassName;
 use crate::routing::{HostRoutes, Rule, SourceKey, SourceKind};
-use axum::Json;
 use axum::extract::State;
 use axum::http::Uri;
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 use utoipa::ToSchema;
@@ -106,19 +106,29 @@ pub struct RouteList {
     ("kind" = Option<String>, Query, description = "only rules from this kind of object, like Service, Ingress or file", pattern = "^[A-Za-z]{1,32}$"),
     ("namespace" = Option<String>, Query, description = "only rules from objects of this namespace", pattern = "^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"),
     ("class" = Option<String>, Query, description = "only rules of environments of this class", pattern = "^[a-z]([-a-z0-9]{0,28}[a-z0-9])?$"),
+    ("sort" = Option<String>, Query, pattern = "^-?host$", description = "the order: by host; backwards with a minus"),
     ("limit" = Option<usize>, Query, description = "the most hosts of a page; 50 when not given", minimum = 1, maximum = 500),
-    ("cursor" = Option<String>, Query, description = "next of the page before, with the same filters"),
+    ("cursor" = Option<String>, Query, description = "next of the page before, with the same filters and order"),
 ), responses(
     (status = 200, body = RouteList, headers(("Link" = Option<String>, description = "the next page"))),
 ))]
 pub(super) async fn list(State(state): Shared, uri: Uri, mut query: Query) -> Result<Response, Problem> {
     let filter = Filter::take(&mut query);
+    let down = query.choice("sort", &["host", "-host"], |text| match text {
+        "host" => Some(false),
+        "-host" => Some(true),
+        _ => None,
+    });
+    let down = down.unwrap_or_default();
     let page = paging::Asked::take(&mut query);
     query.done()?;
-    let page = page.check::<String>(format!("routes {filter:?}"))?;
+    let page = page.check::<String>(format!("routes {filter:?} {down}"))?;
+    if let Some(class) = &filter.class {
+        known::class(&state, class, "?class").await?;
+    }
     let snapshot = state.table.load();
     let after = page.after.as_deref();
-    let (hosts, more) = first(snapshot.hosts().filter(|host| filter.takes_host(host)), after, page.limit);
+    let (hosts, more) = first(snapshot.hosts().filter(|host| filter.takes_host(host)), after, page.limit, down);
     let next = hosts.last().filter(|_| more).and_then(|(name, _)| page.next(name));
     let items = hosts.iter().flat_map(|(name, host)| {
         host.rules().iter().filter(|rule| filter.takes(rule)).map(|rule| RouteView::of(name, rule))
@@ -138,37 +148,41 @@ pub(super) async fn list(State(state): Shared, uri: Uri, mut query: Query) -> Re
         generation: snapshot.generation(),
         next: next.clone(),
     };
-    let mut response = Json(list).into_response();
-    paging::link(&mut response, &uri, next.as_deref());
-    Ok(response)
+    Ok(paging::answer(list, next.as_deref(), &uri))
 }
 
-/// The first hosts by name after one of them, and whether there are more. The table has no order, so only as many are held
-/// as a page needs.
+/// The first hosts by name after one of them, and whether there are more; the last ones before it where the order is turned round.
+/// The table has no order, so only as many are held as a page needs.
 fn first<'h>(
     hosts: impl Iterator<Item = &'h Arc<HostRoutes>>,
     after: Option<&str>,
     limit: usize,
+    down: bool,
 ) -> (Vec<(String, &'h Arc<HostRoutes>)>, bool) {
-    let mut least: std::collections::BTreeMap<String, &Arc<HostRoutes>> = std::collections::BTreeMap::new();
+    let mut held: BTreeMap<String, &Arc<HostRoutes>> = BTreeMap::new();
+    let is_before = |a: &str, b: &str| if down { a > b } else { a < b };
     for host in hosts {
         let name = host.host.to_string();
-        if after.is_some_and(|after| name.as_str() <= after) {
+        if after.is_some_and(|after| !is_before(after, &name)) {
             continue;
         }
-        let room = least.len() <= limit;
-        if room || least.last_key_value().is_some_and(|(last, _)| name < *last) {
-            least.insert(name, host);
-            if least.len() > limit + 1 {
-                least.pop_last();
+        let last = if down { held.first_key_value() } else { held.last_key_value() };
+        if held.len() <= limit || last.is_some_and(|(last, _)| is_before(&name, last)) {
+            held.insert(name, host);
+            if held.len() > limit + 1 {
+                if down {
+                    held.pop_first()
+                } else {
+                    held.pop_last()
+                };
             }
         }
     }
-    let more = least.len() > limit;
-    if more {
-        least.pop_last();
-    }
-    (least.into_iter().collect(), more)
+    let more = held.len() > limit;
+    let held = held.into_iter();
+    let mut page: Vec<_> = if down { held.rev().collect() } else { held.collect() };
+    page.truncate(limit);
+    (page, more)
 }
 
 /// Which rules are meant.
@@ -193,27 +207,18 @@ impl FromStr for Part {
     }
 }
 
-/// The word of a kind, in any case.
-struct KindWord(SourceKind);
-
-impl FromStr for KindWord {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        SourceKind::ALL.into_iter().find(|kind| kind.to_string().eq_ignore_ascii_case(text)).map(Self).ok_or(())
-    }
-}
-
 impl Filter {
     fn take(query: &mut Query) -> Self {
-        let kinds = SourceKind::ALL.map(|kind| kind.to_string()).join(", ");
+        let kinds = SourceKind::ALL.map(|kind| kind.to_string());
+        let kinds: Vec<&str> = kinds.iter().map(String::as_str).collect();
+        let kind = |text: &str| SourceKind::ALL.into_iter().find(|kind| kind.to_string().eq_ignore_ascii_case(text));
         let namespace = |text: &String| {
             let sane = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
             (1..=63).contains(&text.len()) && text.bytes().all(sane) && !text.starts_with('-') && !text.ends_with('-')
         };
         Self {
             host: query.take::<Part>("host", "a part of a host name").map(|part| part.0),
-            kind: query.take::<KindWord>("kind", &format!("one of {kinds}")).map(|word| word.0),
+            kind: query.choice("kind", &kinds, kind),
             namespace: query.take_checked("namespace", "the name of a namespace", namespace),
             class: query.take("class", "the name of a class"),
         }
@@ -296,12 +301,14 @@ mod tests {
             routes.apply(Contribution::of_one_group(source, 0, claims, rules));
         }
         let snapshot = routes.snapshot();
-        let names = |after, limit| {
-            let (hosts, more) = first(snapshot.hosts(), after, limit);
+        let names = |after, limit, down| {
+            let (hosts, more) = first(snapshot.hosts(), after, limit, down);
             (hosts.into_iter().map(|(name, _)| name).collect::<Vec<_>>(), more)
         };
-        assert_eq!(names(None, 2), (vec!["a.test".into(), "b.test".into()], true));
-        assert_eq!(names(Some("b.test"), 2), (vec!["c.test".into(), "d.test".into()], false));
-        assert_eq!(names(Some("d.test"), 2), (vec![], false));
+        assert_eq!(names(None, 2, false), (vec!["a.test".into(), "b.test".into()], true));
+        assert_eq!(names(Some("b.test"), 2, false), (vec!["c.test".into(), "d.test".into()], false));
+        assert_eq!(names(Some("d.test"), 2, false), (vec![], false));
+        assert_eq!(names(None, 3, true), (vec!["d.test".into(), "c.test".into(), "b.test".into()], true));
+        assert_eq!(names(Some("b.test"), 3, true), (vec!["a.test".into()], false));
     }
 }

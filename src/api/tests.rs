@@ -20,6 +20,7 @@ use std::time::Duration;
 
 mod conventions;
 mod idempotency;
+mod lists;
 mod many;
 mod verbs;
 

@@ -2,14 +2,16 @@
 
 use super::audit::Note;
 use super::input::{Query, json_object, kind_of, pointer, refuse_unknown};
+use super::paging::{self, Asked};
 use super::problem::{Code, FieldError, Problem};
 use super::{ApiState, Shared, store};
 use crate::identity::{Action, Caller, NotMinted, Role, Scope, Scopes, Wish, mint};
 use crate::model::{parse_duration, shown};
-use crate::store::TokenRecord;
+use crate::store::{TokenFilter, TokenOrder, TokenPlace, TokenRecord, TokenState};
 use axum::extract::{Path, Request, State};
 use axum::http::header::LOCATION;
-use axum::http::{HeaderName, StatusCode};
+use axum::http::{HeaderName, StatusCode, Uri};
+use axum::response::Response;
 use axum::{Extension, Json};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -78,11 +80,14 @@ pub struct TokenView {
     pub state: String,
 }
 
-/// Tokens.
+/// A page of tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TokenList {
-    /// By id.
+    /// The tokens.
     pub items: Vec<TokenView>,
+    /// The cursor of the page that follows; none on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// A new token with its text.
@@ -99,11 +104,6 @@ pub struct MintedView {
 impl TokenView {
     pub(super) fn of(record: &TokenRecord, now: Timestamp) -> Self {
         let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
-        let state = match (record.revoked_at, record.expires_at) {
-            (Some(_), _) => "revoked",
-            (None, Some(end)) if end <= now => "expired",
-            (None, _) => "active",
-        };
         let grant = &record.grant;
         let role = grant.role.as_str();
         let scopes: Vec<Scope> = grant.scopes.iter().filter_map(|scope| scope.parse().ok()).collect();
@@ -119,7 +119,7 @@ impl TokenView {
             expires_at: time(record.expires_at),
             last_used_at: time(record.last_used_at),
             revoked_at: time(record.revoked_at),
-            state: state.to_owned(),
+            state: record.state(now).as_str().to_owned(),
         }
     }
 }
@@ -129,11 +129,15 @@ fn administers(caller: &Caller) -> bool {
     caller.role == Role::Admin && caller.may_ever(Action::ReadAudit).is_ok()
 }
 
-/// One's own tokens, by id; an administrator may ask for everybody's.
+/// One's own tokens, a page at a time; an administrator may ask for everybody's.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "people", params(
     ("all" = Option<bool>, Query, description = "everybody's, for an administrator"),
+    ("state" = Option<String>, Query, pattern = "^(active|expired|revoked)$", description = "only those that are active, expired or revoked"),
+    ("sort" = Option<String>, Query, pattern = "^-?(name|created)$", description = "the order: by name, or by age; backwards with a minus"),
+    ("limit" = Option<usize>, Query, description = "the most items of a page; 50 when not given", minimum = 1, maximum = 500),
+    ("cursor" = Option<String>, Query, description = "next of the page before, with the same filters and order"),
 ), responses(
-    (status = 200, body = TokenList),
+    (status = 200, body = TokenList, headers(("Link" = Option<String>, description = "the next page"))),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 403, body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "a mistake in the query", body = Problem, content_type = "application/problem+json"),
@@ -142,17 +146,37 @@ fn administers(caller: &Caller) -> bool {
 pub(super) async fn list(
     State(state): Shared,
     Extension(caller): Extension<Caller>,
+    uri: Uri,
     mut query: Query,
-) -> Result<Json<TokenList>, Problem> {
+) -> Result<Response, Problem> {
     let all = query.switch("all").unwrap_or_default();
+    let words = TokenState::ALL.map(TokenState::as_str);
+    let wanted = query.choice("state", &words, |text| TokenState::ALL.into_iter().find(|state| state.as_str() == text));
+    let sort = query.choice("sort", &["name", "-name", "created", "-created"], |text| match text {
+        "name" => Some((TokenOrder::Name, false)),
+        "-name" => Some((TokenOrder::Name, true)),
+        "created" => Some((TokenOrder::Created, false)),
+        "-created" => Some((TokenOrder::Created, true)),
+        _ => None,
+    });
+    let asked = Asked::take(&mut query);
     query.done()?;
     if all && !administers(&caller) {
         return Err(Problem::new(Code::Forbidden, "only an administrator sees everybody's tokens"));
     }
-    let subject = (!all).then_some(caller.subject.as_str());
-    let records = state.store.tokens().list(subject).await.map_err(|error| store::problem(&error))?;
-    let now = state.clock.now();
-    Ok(Json(TokenList { items: records.iter().map(|record| TokenView::of(record, now)).collect() }))
+    let page = asked.check::<TokenPlace>(format!("tokens {all} {wanted:?} {sort:?}"))?;
+    let (now, (order, down)) = (state.clock.now(), sort.unwrap_or_default());
+    let subject = (!all).then(|| caller.subject.clone());
+    let filter =
+        TokenFilter { subject, state: wanted.map(|state| (state, now)), order, down, behind: page.after.clone() };
+    // One more than asked for tells whether there is another page.
+    let limit = u32::try_from(page.limit).unwrap_or(u32::MAX).saturating_add(1);
+    let mut records = state.store.tokens().list(&filter, limit).await.map_err(|error| store::problem(&error))?;
+    let more = records.len() > page.limit;
+    records.truncate(page.limit);
+    let next = records.last().filter(|_| more).and_then(|last| page.next(&TokenPlace::of(last)));
+    let items = records.iter().map(|record| TokenView::of(record, now)).collect();
+    Ok(paging::answer(TokenList { items, next: next.clone() }, next.as_deref(), &uri))
 }
 
 /// Makes a token. Its text is in the answer, and is told never again. It is never worth more than who makes it.

@@ -121,14 +121,22 @@ fn seen(object: &Environment) -> Seen {
     let condition = |name: &str| status.conditions.iter().find(|condition| condition.type_ == name);
     let is = |name: &str| condition(name).is_some_and(|condition| condition.status == "True");
     let life = status.life.clone().unwrap_or_default();
-    let class = status.rollout.as_ref().map(|rollout| (rollout.class_uid.clone(), rollout.class_generation));
-    let wish = serde_json::json!([object.spec.parameters, class]).to_string();
+    let digest = |what: serde_json::Value| {
+        Sha256::digest(what.to_string().as_bytes())
+            .iter()
+            .take(16)
+            .map(|byte| format!("{byte:02x}"))
+            .collect::<String>()
+    };
     // One that will expire soon may sleep as well.
     let asleep = life.asleep_since.is_some();
     let of_ready = condition("Ready").map(|condition: &Condition| condition.message.clone()).unwrap_or_default();
     Seen {
         uid: object.metadata.uid.clone().unwrap_or_default(),
-        wish: Sha256::digest(wish.as_bytes()).iter().take(16).map(|byte| format!("{byte:02x}")).collect(),
+        parameters: digest(serde_json::json!(object.spec.parameters)),
+        pods: digest(serde_json::json!([object.spec.parameters, object.spec.restarted_at])),
+        revision: status.revision,
+        settled: current,
         ready: is("Ready") && current && !asleep,
         failed: is("Stalled") && current,
         asleep,

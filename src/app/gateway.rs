@@ -75,7 +75,8 @@ pub struct Gateway {
 /// Runs it until a signal ends it. `greet` is called once it is ready.
 pub fn run(options: GatewayOptions, greet: impl FnOnce(&Gateway)) -> Result<()> {
     logs::start(None);
-    super::runtime()?.block_on(async {
+    // One thread: a change goes from the watch to the table without waking a second one, and the workers keep the processors.
+    super::runtime(1)?.block_on(async {
         let grace = options.grace;
         let mut gateway = build(options).await?;
         tokio::select! {

@@ -93,7 +93,7 @@ pub struct Manager {
 /// Runs it until a signal ends it. `greet` is called once it serves.
 pub fn run(options: ManagerOptions, greet: impl FnOnce(&Manager)) -> Result<()> {
     logs::start(None);
-    super::runtime()?.block_on(async {
+    super::runtime(2)?.block_on(async {
         let mut manager = build(options).await?;
         greet(&manager);
         tokio::select! {

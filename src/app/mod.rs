@@ -34,9 +34,9 @@ pub const ADDRESSES_FILE: &str = "addresses.json";
 pub const TOKEN_FILE: &str = "api-token";
 
 /// The runtime of everything but the data plane's workers, which have their own.
-fn runtime() -> Result<tokio::runtime::Runtime> {
+fn runtime(threads: usize) -> Result<tokio::runtime::Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(2).thread_name("control").enable_all().build().context("no runtime could be started")
+    builder.worker_threads(threads).thread_name("control").enable_all().build().context("no runtime could be started")
 }
 
 /// Writes [`ADDRESSES_FILE`], whole or not at all.

@@ -97,7 +97,7 @@ pub struct Up {
 /// Runs it until a signal ends it. `greet` is called once it is ready.
 pub fn run(options: UpOptions, greet: impl FnOnce(&Up)) -> Result<()> {
     logs::start(None);
-    super::runtime()?.block_on(async {
+    super::runtime(2)?.block_on(async {
         let mut up = build(options).await?;
         up.ready().await?;
         greet(&up);

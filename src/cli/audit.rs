@@ -4,6 +4,7 @@ use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::globals::Globals;
 use super::output::{self, Format};
+use super::pages;
 use super::table::{Cell, Table, Tone};
 use crate::api::{AuditList, AuditRecord, ChainView};
 use crate::store::ChainPlace;
@@ -11,9 +12,6 @@ use clap::{Args, Subcommand, ValueEnum};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-
-/// The most records that a page has.
-const PAGE: usize = 500;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
@@ -102,24 +100,18 @@ struct Filter {
 
 impl Filter {
     fn query(&self) -> String {
-        let fields = [
-            ("subject", &self.subject),
-            ("user", &self.user),
-            ("class", &self.class),
-            ("action", &self.action),
-            ("result", &self.result),
-            ("request", &self.request),
-            ("from", &self.from),
-            ("until", &self.until),
-        ];
-        let order = self.oldest.then(|| "order=oldest".to_owned());
-        let given = fields.iter().filter_map(|(name, value)| Some(format!("{name}={}", encoded(value.as_deref()?))));
-        given.chain(order).map(|pair| format!("{pair}&")).collect()
+        pages::query(&[
+            ("subject", self.subject.as_deref()),
+            ("user", self.user.as_deref()),
+            ("class", self.class.as_deref()),
+            ("action", self.action.as_deref()),
+            ("result", self.result.as_deref()),
+            ("request", self.request.as_deref()),
+            ("from", self.from.as_deref()),
+            ("until", self.until.as_deref()),
+            ("sort", self.oldest.then_some("at")),
+        ])
     }
-}
-
-fn encoded(text: &str) -> String {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
@@ -128,24 +120,9 @@ pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), 
         Some(Command::Export(export)) => write(&client, export).await,
         Some(Command::Verify(verify)) => chain(&client, verify).await,
         None => {
-            let list = pages(&client, arguments).await?;
+            let wanted = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
+            let list: AuditList = pages::first(&client, "/audit", &arguments.filter.query(), wanted).await?;
             output::result(arguments.output, &list, table)
-        }
-    }
-}
-
-async fn pages(client: &Client, arguments: &Arguments) -> Result<AuditList, Failure> {
-    let wanted = usize::try_from(arguments.limit).unwrap_or(usize::MAX);
-    let query = arguments.filter.query();
-    let mut list = AuditList { items: Vec::new(), next: None };
-    loop {
-        let limit = (wanted - list.items.len()).min(PAGE);
-        let cursor = list.next.as_deref().map(|next| format!("&cursor={}", encoded(next))).unwrap_or_default();
-        let page: AuditList = client.get(&format!("/audit?{query}limit={limit}{cursor}")).await?;
-        list.items.extend(page.items);
-        list.next = page.next;
-        if list.next.is_none() || list.items.len() >= wanted {
-            return Ok(list);
         }
     }
 }
@@ -192,7 +169,7 @@ async fn write(client: &Client, export: &Export) -> Result<(), Failure> {
         Form::Csv => "csv",
         Form::Jsonl => "jsonl",
     };
-    let mut response = client.stream(&format!("/audit?{}format={form}", export.filter.query())).await?;
+    let mut response = client.stream(&format!("/audit?format={form}&{}", export.filter.query())).await?;
     let mut file = export.to.as_deref().map(create).transpose()?;
     while let Some(chunk) = response.chunk().await.map_err(|error| client.broken(&error))? {
         match &mut file {

@@ -6,6 +6,7 @@ use super::client::Client;
 use super::exit::Failure;
 use super::globals::Globals;
 use super::output::{self, Format};
+use super::pages;
 use super::table::{Cell, Table, Tone};
 use crate::api::{ClassList, ClassView};
 use crate::config::{self, ConfigErrors};
@@ -51,7 +52,7 @@ pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), 
             output::result(arguments.output, &class, |class, _| show(class))
         }
         None => {
-            let classes: ClassList = Client::new(globals)?.get("/classes").await?;
+            let classes: ClassList = pages::all(&Client::new(globals)?, "/classes", "").await?;
             output::result(arguments.output, &classes, list)
         }
     }

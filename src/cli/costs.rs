@@ -4,6 +4,7 @@ use super::client::Client;
 use super::exit::Failure;
 use super::globals::Globals;
 use super::output::{self, Format};
+use super::pages;
 use super::table::{Cell, Table};
 use crate::api::{CostList, CostView};
 use clap::Args;
@@ -25,6 +26,9 @@ pub(super) struct Arguments {
     /// What has a row: user, class, day, or several with commas between
     #[arg(long, value_name = "LIST", default_value = "user,class")]
     by: String,
+    /// The order: name, awake, cost; with a minus before it backwards
+    #[arg(long, value_name = "ORDER", allow_hyphen_values = true)]
+    sort: Option<String>,
     /// The form of the result
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
@@ -32,24 +36,15 @@ pub(super) struct Arguments {
 
 pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
     let client = Client::new(globals)?;
-    let encoded =
-        |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
-    let by = Some(arguments.by.clone());
     let fields = [
-        ("user", &arguments.user),
-        ("class", &arguments.class),
-        ("from", &arguments.from),
-        ("to", &arguments.to),
-        ("by", &by),
+        ("user", arguments.user.as_deref()),
+        ("class", arguments.class.as_deref()),
+        ("from", arguments.from.as_deref()),
+        ("to", arguments.to.as_deref()),
+        ("by", Some(arguments.by.as_str())),
+        ("sort", arguments.sort.as_deref()),
     ];
-    let query: String =
-        fields.iter().filter_map(|(name, value)| Some(format!("{name}={}&", encoded(value.as_deref()?)))).collect();
-    let mut list: CostList = client.get(&format!("/costs?{query}limit=500")).await?;
-    while let Some(next) = list.next.take() {
-        let page: CostList = client.get(&format!("/costs?{query}limit=500&cursor={}", encoded(&next))).await?;
-        list.items.extend(page.items);
-        list.next = page.next;
-    }
+    let list: CostList = pages::all(&client, "/costs", &pages::query(&fields)).await?;
     output::result(arguments.output, &list, |list, _| table(list, &arguments.by))
 }
 

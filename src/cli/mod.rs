@@ -18,6 +18,7 @@ mod manager;
 mod migrate;
 mod node;
 pub mod output;
+mod pages;
 mod preview;
 mod progress;
 mod quota;

@@ -4,8 +4,10 @@ use super::client::Client;
 use super::exit::Failure;
 use super::globals::{self, Globals};
 use super::output::{self, Format};
+use super::pages;
 use super::table::{Cell, Table, Tone};
 use crate::api::{AmountView, QuotaList};
+use crate::model::UserId;
 use clap::Args;
 
 #[derive(Debug, Args)]
@@ -19,11 +21,9 @@ pub(super) struct Arguments {
 }
 
 pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
-    let path = match &arguments.user {
-        Some(user) => format!("/quotas?user={}", globals::user(Some(user))?),
-        None => "/quotas".to_owned(),
-    };
-    let quotas: QuotaList = Client::new(globals)?.get(&path).await?;
+    let user = arguments.user.as_ref().map(|user| globals::user(Some(user))).transpose()?;
+    let query = pages::query(&[("user", user.as_ref().map(UserId::as_str))]);
+    let quotas: QuotaList = pages::all(&Client::new(globals)?, "/quotas", &query).await?;
     output::result(arguments.output, &quotas, |quotas, _| table(quotas))
 }
 

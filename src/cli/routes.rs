@@ -4,10 +4,10 @@ use super::client::Client;
 use super::exit::Failure;
 use super::globals::Globals;
 use super::output::{self, Format};
+use super::pages;
 use super::table::{Cell, Table, Tone};
 use crate::api::{RouteList, RouteView};
 use clap::Args;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -35,15 +35,8 @@ pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), 
         ("namespace", &arguments.namespace),
         ("class", &arguments.class),
     ];
-    let given = filters.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
-    let query = given.map(|(name, value)| format!("&{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
-    let query = query.collect::<String>();
-    let mut all: RouteList = client.get(&format!("/routes?limit=500{query}")).await?;
-    while let Some(next) = all.next.take() {
-        let page: RouteList = client.get(&format!("/routes?limit=500{query}&cursor={next}")).await?;
-        all.items.extend(page.items);
-        all.next = page.next;
-    }
+    let query = pages::query(&filters.map(|(name, value)| (name, value.as_deref())));
+    let all: RouteList = pages::all(&client, "/routes", &query).await?;
     output::result(arguments.output, &all, table)
 }
 

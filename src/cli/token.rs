@@ -4,6 +4,7 @@ use super::client::Client;
 use super::exit::Failure;
 use super::globals::Globals;
 use super::output::{self, Format};
+use super::pages;
 use super::table::{Cell, Table, Tone};
 use super::text::{age, printable};
 use crate::api::{MintedView, TokenInput, TokenList, TokenView};
@@ -43,6 +44,12 @@ pub(super) struct List {
     /// Everybody's, for an administrator
     #[arg(long)]
     all: bool,
+    /// Only those that are active, expired or revoked
+    #[arg(long, value_name = "STATE")]
+    state: Option<String>,
+    /// The order: name, created; -name, -created backwards
+    #[arg(long, value_name = "ORDER", allow_hyphen_values = true)]
+    sort: Option<String>,
     /// The form of the result
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
@@ -82,14 +89,18 @@ async fn create(globals: &Globals, arguments: &Create) -> Result<(), Failure> {
 }
 
 async fn list(globals: &Globals, arguments: &List) -> Result<(), Failure> {
-    let path = if arguments.all { "/tokens?all=true" } else { "/tokens" };
-    let tokens: TokenList = Client::new(globals)?.get(path).await?;
+    let fields = [
+        ("all", arguments.all.then_some("true")),
+        ("state", arguments.state.as_deref()),
+        ("sort", arguments.sort.as_deref()),
+    ];
+    let tokens: TokenList = pages::all(&Client::new(globals)?, "/tokens", &pages::query(&fields)).await?;
     output::result(arguments.output, &tokens, table)
 }
 
 fn table(tokens: &TokenList, wide: bool) -> Result<(), Failure> {
     if tokens.items.is_empty() {
-        output::remark("There are no tokens. Make one with: doorstep token create NAME");
+        output::remark("There are no such tokens. Make one with: doorstep token create NAME");
         return Ok(());
     }
     let extra = if wide { &["SCOPES", "USER", "SUBJECT", "BY"][..] } else { &[] };

@@ -4,6 +4,7 @@ use super::client::Client;
 use super::exit::Failure;
 use super::globals::Globals;
 use super::output::{self, Format};
+use super::pages;
 use super::table::{Cell, Table, Tone};
 use crate::api::{DeliveryList, WebhookCreated, WebhookInput, WebhookList, WebhookView};
 use clap::{Args, Subcommand};
@@ -75,8 +76,8 @@ pub(super) struct Deliveries {
     /// Only those that are waiting, delivered or dead
     #[arg(long, value_name = "STATE")]
     state: Option<String>,
-    /// The most
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=500))]
+    /// The most deliveries
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..))]
     limit: u16,
     #[command(flatten)]
     output: Output,
@@ -101,7 +102,7 @@ pub(super) async fn run(globals: &Globals, command: &Command) -> Result<(), Fail
     let path = |id: &str| format!("/webhooks/{}", encoded(id));
     match command {
         Command::List(output) => {
-            let all: WebhookList = client.get("/webhooks").await?;
+            let all: WebhookList = pages::all(&client, "/webhooks", "").await?;
             output::result(output.output, &all, |all, _| list(&all.items))
         }
         Command::Create(create) => {
@@ -126,9 +127,9 @@ pub(super) async fn run(globals: &Globals, command: &Command) -> Result<(), Fail
             told(output, &serde_json::json!({"id": id, "state": "deleted"}), &format!("The webhook {id} is gone."))
         }
         Command::Deliveries(wanted) => {
-            let state = wanted.state.as_deref().map(|state| format!("&state={}", encoded(state))).unwrap_or_default();
-            let query = format!("{}/deliveries?limit={}{state}", path(&wanted.id), wanted.limit);
-            let all: DeliveryList = client.get(&query).await?;
+            let query = pages::query(&[("state", wanted.state.as_deref())]);
+            let (path, most) = (format!("{}/deliveries", path(&wanted.id)), usize::from(wanted.limit));
+            let all: DeliveryList = pages::first(&client, &path, &query, most).await?;
             output::result(wanted.output.output, &all, deliveries)
         }
         Command::Resend(Resend { id, delivery, output }) => {

@@ -3,7 +3,7 @@
 use super::plan::Plan;
 use super::reconcile::Reconciler;
 use super::world::EnvironmentId;
-use crate::cluster::shared::Kept;
+use crate::cluster::shared::{Kept, Names, OwnNames};
 use crate::model::Parameters;
 use crate::resources::{Environment, labels};
 use k8s_openapi::api::apps::v1::ControllerRevision;
@@ -28,12 +28,7 @@ pub struct NewRevision {
 /// What is kept of a `ControllerRevision`: there may be ten for each environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Revision {
-    namespace: Box<str>,
-    name: Box<str>,
-    uid: Option<Box<str>>,
-    version: Option<Box<str>>,
-    /// The name of the environment that its labels name.
-    environment: Option<Box<str>>,
+    names: OwnNames,
     /// The uids of those that own it.
     owners: Box<[Box<str>]>,
     hash: Option<Box<str>>,
@@ -45,17 +40,11 @@ pub struct Revision {
 impl Revision {
     /// What is kept of `object`.
     pub fn of(object: &ControllerRevision) -> Self {
-        let labels = object.labels();
-        let environment = labels.get(labels::USER).zip(labels.get(labels::CLASS));
         let parameters = object.data.as_ref().and_then(|data| data.0.get("parameters"));
         Self {
-            namespace: Kept::namespace(object).into(),
-            name: Kept::name(object).into(),
-            uid: Kept::uid(object).map(Into::into),
-            version: Kept::version(object).map(Into::into),
-            environment: environment.map(|(user, class)| format!("{user}-{class}").into()),
+            names: OwnNames::of(object),
             owners: object.owner_references().iter().map(|owner| owner.uid.as_str().into()).collect(),
-            hash: labels.get(labels::REVISION).map(|hash| hash.as_str().into()),
+            hash: object.labels().get(labels::REVISION).map(|hash| hash.as_str().into()),
             number: object.revision,
             parameters: parameters.map(|parameters| parameters.to_string().into()),
         }
@@ -63,7 +52,7 @@ impl Revision {
 
     /// The environment that its labels name.
     pub fn id(&self) -> Option<EnvironmentId> {
-        Some(EnvironmentId::new(&self.namespace, self.environment.as_deref()?))
+        Some(EnvironmentId::new(self.namespace(), self.names.environment()?))
     }
 
     /// The hash of its pod template.
@@ -82,20 +71,8 @@ impl Revision {
 }
 
 impl Kept for Revision {
-    fn namespace(&self) -> &str {
-        &self.namespace
-    }
-
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn uid(&self) -> Option<&str> {
-        self.uid.as_deref()
-    }
-
-    fn version(&self) -> Option<&str> {
-        self.version.as_deref()
+    fn names(&self) -> Names<'_> {
+        self.names.told()
     }
 }
 
@@ -131,13 +108,13 @@ impl Reconciler {
         let params = PatchParams::apply(labels::OPERATOR_FIELD_MANAGER).force();
         let written = Arc::new(Revision::of(&api.patch(&name, &params, &Patch::Apply(&revision)).await?));
         self.world.revisions.wrote(id, written.clone());
-        known.retain(|revision| *revision.name != *name);
+        known.retain(|revision| revision.name() != name);
         known.push(written);
         for old in known.iter().take(known.len().saturating_sub(KEPT)) {
-            match api.delete(&old.name, &DeleteParams::background()).await {
+            match api.delete(old.name(), &DeleteParams::background()).await {
                 Ok(_) => drop(self.world.revisions.remove(old)),
                 Err(error) => {
-                    tracing::debug!(revision = &*old.name, %error, "an old revision could not be removed");
+                    tracing::debug!(revision = old.name(), %error, "an old revision could not be removed");
                 }
             }
         }

@@ -23,7 +23,7 @@ pub use audit::{
 pub use backup::{BackupInfo, Checked};
 pub use error::StoreError;
 pub use idempotency::{Answer, Claim, Claimed, Idempotency, KeyedCall};
-pub use tokens::{NewToken, TokenGrant, TokenRecord, Tokens};
+pub use tokens::{NewToken, TokenFilter, TokenGrant, TokenOrder, TokenPlace, TokenRecord, TokenState, Tokens};
 pub use url::{STORE_FILE, StoreUrl};
 pub use usage::{Measured, Usage, UsageFilter, UsageRow};
 pub use webhooks::{Delivery, DeliveryState, Due, Outcoming, Webhook, Webhooks};

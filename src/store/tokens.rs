@@ -1,8 +1,9 @@
 //! Tokens of our own. Only their hashes are kept: nobody who reads the store can use one.
 
 use super::StoreError;
-use super::sql::{Database, Row, values};
+use super::sql::{Database, Row, Value, values};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// The tokens of a store.
 pub struct Tokens<'a>(pub(super) &'a Database);
@@ -60,6 +61,125 @@ pub struct TokenRecord {
     pub revoked_at: Option<Timestamp>,
 }
 
+impl TokenRecord {
+    /// Whether it can be used.
+    pub fn state(&self, now: Timestamp) -> TokenState {
+        match (self.revoked_at, self.expires_at) {
+            (Some(_), _) => TokenState::Revoked,
+            (None, Some(end)) if end <= now => TokenState::Expired,
+            (None, _) => TokenState::Active,
+        }
+    }
+}
+
+/// Whether a token can be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenState {
+    /// It can.
+    Active,
+    /// Its time has ended.
+    Expired,
+    /// It was revoked, before its time or after it.
+    Revoked,
+}
+
+impl TokenState {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Expired, Self::Revoked];
+
+    /// Its word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Expired => "expired",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// By what a list of tokens is ordered, and by their ids where that is the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum TokenOrder {
+    /// What they are for.
+    #[default]
+    Name,
+    /// When they were made.
+    Created,
+}
+
+/// Where a token stands in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenPlace {
+    name: String,
+    created: i64,
+    id: String,
+}
+
+impl TokenPlace {
+    /// The place of a token.
+    pub fn of(token: &TokenRecord) -> Self {
+        Self { name: token.grant.name.clone(), created: token.created_at.as_millisecond(), id: token.id.clone() }
+    }
+}
+
+/// Which tokens are wanted, and in which order. What is not given does not matter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TokenFilter {
+    /// Whose.
+    pub subject: Option<String>,
+    /// In which state they are at which time.
+    pub state: Option<(TokenState, Timestamp)>,
+    /// By what they are ordered.
+    pub order: TokenOrder,
+    /// Whether the order is turned round.
+    pub down: bool,
+    /// Behind this one, in that order.
+    pub behind: Option<TokenPlace>,
+}
+
+impl TokenFilter {
+    /// The statement and its parameters.
+    fn statement(&self, limit: u32) -> (String, Vec<Value>) {
+        let (mut conditions, mut values) = (Vec::new(), Vec::<Value>::new());
+        if let Some(subject) = &self.subject {
+            values.push(Value::from(subject.as_str()));
+            conditions.push("subject = $1".to_owned());
+        }
+        let mut at = |now: Timestamp| {
+            values.push(Value::from(now));
+            values.len()
+        };
+        match self.state {
+            None => {}
+            Some((TokenState::Active, now)) => {
+                let now = at(now);
+                conditions.push(format!("revoked_at IS NULL AND (expires_at IS NULL OR expires_at > ${now})"));
+            }
+            Some((TokenState::Expired, now)) => {
+                conditions.push(format!("revoked_at IS NULL AND expires_at <= ${}", at(now)));
+            }
+            Some((TokenState::Revoked, _)) => conditions.push("revoked_at IS NOT NULL".to_owned()),
+        }
+        let column = match self.order {
+            TokenOrder::Name => "name",
+            TokenOrder::Created => "created_at",
+        };
+        let (is_behind, direction) = if self.down { ("<", "DESC") } else { (">", "ASC") };
+        if let Some(TokenPlace { name, created, id }) = &self.behind {
+            values.push(match self.order {
+                TokenOrder::Name => Value::from(name.as_str()),
+                TokenOrder::Created => Value::from(*created),
+            });
+            values.push(Value::from(id.as_str()));
+            conditions.push(format!("({column}, id) {is_behind} (${}, ${})", values.len() - 1, values.len()));
+        }
+        let which = if conditions.is_empty() { String::new() } else { format!("WHERE {}", conditions.join(" AND ")) };
+        values.push(Value::from(i64::from(limit)));
+        let order = format!("ORDER BY {column} {direction}, id {direction} LIMIT ${}", values.len());
+        (format!("SELECT {COLUMNS} FROM tokens {which} {order}"), values)
+    }
+}
+
 const COLUMNS: &str =
     "id, subject, name, role, target_user, teams, scopes, created_by, created_at, expires_at, last_used_at, revoked_at";
 
@@ -95,16 +215,10 @@ impl Tokens<'_> {
         rows.first().map(|row| self.read(row)).transpose()
     }
 
-    /// All tokens, or those of one subject, by name.
-    pub async fn list(&self, subject: Option<&str>) -> Result<Vec<TokenRecord>, StoreError> {
-        let rows = match subject {
-            Some(subject) => {
-                let sql = format!("SELECT {COLUMNS} FROM tokens WHERE subject = $1 ORDER BY id");
-                self.0.rows(sql, values![subject]).await?
-            }
-            None => self.0.rows(format!("SELECT {COLUMNS} FROM tokens ORDER BY id"), values![]).await?,
-        };
-        rows.iter().map(|row| self.read(row)).collect()
+    /// The first `limit` tokens of those that are wanted.
+    pub async fn list(&self, filter: &TokenFilter, limit: u32) -> Result<Vec<TokenRecord>, StoreError> {
+        let (sql, values) = filter.statement(limit);
+        self.0.rows(sql, &values).await?.iter().map(|row| self.read(row)).collect()
     }
 
     /// Notes that a token was used. Call it at most once a minute for each.

@@ -1,7 +1,7 @@
 //! Webhooks, and the outbox of what they are to be told: nothing leaves it before it was delivered or given up.
 
 use super::sql::{Database, Mode, Row, Value, values};
-use super::{Store, StoreError, new_id};
+use super::{Order, Store, StoreError, new_id};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -284,11 +284,12 @@ impl Webhooks<'_> {
         Ok(self.database().execute(sql, values![webhook, id, now]).await? == 1)
     }
 
-    /// The deliveries of a webhook, the newest first, behind the one named `behind`.
+    /// The deliveries of a webhook in an order, behind the one named `behind`.
     pub async fn deliveries(
         &self,
         webhook: &str,
         state: Option<DeliveryState>,
+        order: Order,
         behind: Option<&str>,
         limit: u32,
     ) -> Result<Vec<Delivery>, StoreError> {
@@ -298,12 +299,16 @@ impl Webhooks<'_> {
             values.push(Value::from(state.as_str()));
             sql.push_str(&format!(" AND state = ${}", values.len()));
         }
+        let (is_behind, direction) = match order {
+            Order::Newest => ("<", "DESC"),
+            Order::Oldest => (">", "ASC"),
+        };
         if let Some(behind) = behind {
             values.push(Value::from(behind));
-            sql.push_str(&format!(" AND id < ${}", values.len()));
+            sql.push_str(&format!(" AND id {is_behind} ${}", values.len()));
         }
         values.push(Value::from(i64::from(limit)));
-        sql.push_str(&format!(" ORDER BY id DESC LIMIT ${}", values.len()));
+        sql.push_str(&format!(" ORDER BY id {direction} LIMIT ${}", values.len()));
         let rows = self.database().rows(sql, &values).await?;
         self.all(&rows, delivery)
     }

@@ -56,11 +56,13 @@ pub async fn publish(
 ) -> Result<usize, StoreError> {
     for _ in 0..2 {
         let was = told.seen(key);
+        let now = now.map(|now| now.clone().after(was.as_ref()));
+        let now = now.as_ref();
         let happened = changes(was.as_ref(), now);
         let state = now.map(|now| serde_json::to_string(now).unwrap_or_default());
         // Each note is a write that waits for the disk: what is only told along is not worth one.
         let same = match (&was, now) {
-            (Some(was), Some(now)) => was.same(now),
+            (Some(was), Some(now)) => now.same(was),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };

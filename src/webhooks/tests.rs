@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::{Clock, EnvironmentKey};
-use crate::store::{Delivery, DeliveryState, Store, StoreUrl, Webhook};
+use crate::store::{Delivery, DeliveryState, Order, Store, StoreUrl, Webhook};
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -116,7 +116,7 @@ impl Setting {
     async fn until(&self, wanted: impl Fn(&Delivery) -> bool) -> Delivery {
         let wait = async {
             loop {
-                let all = self.store.webhooks().deliveries("w", None, None, 10).await.unwrap();
+                let all = self.store.webhooks().deliveries("w", None, Order::Newest, None, 10).await.unwrap();
                 if let [only] = all.as_slice()
                     && wanted(only)
                 {

@@ -38,7 +38,16 @@ const CASES: &[Case] = &[
     case(&["env", "history"], MINE, ("/items/0/number", "2"), NONE),
     case(&["env", "rollback"], MINE, ("/parameters/TAG_FRONT", "\"1\""), (&["integration", "--to", "0"], 2, "1..")),
     case(&["env", "rollback"], &["integration", "--user", "haimaz", "--to", "2"], NAMED, NONE),
-    case(&["env", "extend"], &["integration", "--user", "haimaz", "--by", "24h"], NAMED, (MINE, 2, "--by")),
+    case(
+        &["env", "list"],
+        &["--class", "integration", "--sort", "-created"],
+        ("/items/0/name", "\"haimaz-integration\""),
+        (&["--class", "integraton"], 2, "did you mean \"integration\"?"),
+    ),
+    // Nothing ends it, until its end is named.
+    Case { code: 1, ..case(&["env", "extend"], BY, ("", ""), (BY, 1, "nothing ends the environment")) },
+    case(&["env", "extend"], &["integration", "--user", "haimaz", "--until", "2999-01-31T18:00:00Z"], NAMED, NONE_BY),
+    case(&["env", "extend"], BY, NAMED, (MINE, 2, "--by")),
     case(&["env", "sleep"], MINE, ("/sleeping", "true"), (&["Integration!"], 2, "class")),
     case(&["env", "wake"], MINE, ("/sleeping", "false"), NONE),
     case(&["env", "pin"], MINE, ("/pinned", "true"), (&["integration", "--user", "a-b"], 2, "user")),
@@ -60,6 +69,12 @@ const CASES: &[Case] = &[
     case(&["audit", "verify"], &[], ("/whole", "true"), (&["--noted", "x"], 2, "noted")),
     case(&["token", "create"], &["for a test"], ("/state", "\"active\""), (&["x", "--role", "king"], 2, "king")),
     case(&["token", "list"], &[], ("/items/0/name", "\"for a test\""), (&["--al"], 2, "--all")),
+    case(
+        &["token", "list"],
+        &["--state", "active", "--sort", "-created"],
+        ("/items/0/name", "\"for a test\""),
+        (&["--state", "revoked?"], 2, "did you mean \"revoked\"?"),
+    ),
     case(&["token", "revoke"], &["TOKEN"], ("/state", "\"revoked\""), (&["t0"], 3, "you have no token")),
     case(&["quota"], &["--user", "haimaz"], ("/users/0/user", "\"haimaz\""), (&["--user", "a-b"], 2, "user")),
     // Without a file of DNS, and without an issuer, there is nothing to succeed with: what they say stands below.
@@ -77,6 +92,7 @@ const CASES: &[Case] = &[
     case(&["classes", "--apply"], &["CLASSES"], ("/items/0/class/name", "\"demo\""), (&["INGRESS"], 2, "Ingress")),
     case(&["classes"], &["demo", "--delete"], ("/state", "\"deleted\""), (&["demo", "--delete"], 3, "demo")),
     case(&["costs"], &[], ("/total/awakeHours", ""), (&["--by", "moon"], 2, "moon")),
+    case(&["costs"], &["--sort", "-cost"], ("/items", ""), (&["--class", "stagin"], 2, "did you mean \"staging\"?")),
     case(&["whoami"], &[], ("/role", "\"admin\""), (&["me"], 2, "me")),
     case(&["logout"], &[], ("/wasLoggedIn", "false"), (&["me"], 2, "me")),
     case(&["webhook", "list"], &[], ("/items", "[]"), (&["all"], 2, "all")),
@@ -102,6 +118,8 @@ const CASES: &[Case] = &[
     Case { code: 3, ..case(&["dns", "verify"], &[], ("", ""), (&["all"], 2, "all")) },
     Case { code: 2, ..case(&["login"], &[], ("", ""), (&["--timeout", "2h"], 2, "at most an hour")) },
 ];
+const BY: &[&str] = &["integration", "--user", "haimaz", "--by", "24h"];
+const NONE_BY: (&[&str], i32, &str) = (&["integration", "--user", "nobody", "--by", "24h"], 3, "nobody");
 const NONE_YES: (&[&str], i32, &str) = (&["integration", "--user", "nobody", "--yes"], 3, "nobody");
 
 const INGRESS: &str = "apiVersion: networking.k8s.io/v1

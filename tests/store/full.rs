@@ -1,7 +1,8 @@
 //! A store that has no room left, under the whole program: changes are refused with a sentence before anything is done, and go on
 //! once there is room. In namespaces of its own, as it needs a small file system.
 
-use crate::harness::{Doorstep, namespace, texts};
+use crate::harness::postgres::Postgres;
+use crate::harness::{Doorstep, namespace, texts, wait_for};
 use serde_json::Value;
 use std::io::Write as _;
 use std::path::Path;
@@ -9,37 +10,65 @@ use std::process::Command;
 
 /// Tells the test that it is in its own namespaces.
 const INSIDE: &str = "DOORSTEP_FULL_STORE";
-/// The write-ahead log is some megabytes at most; it bounds a loop.
+/// What is left is some megabytes at most; it bounds a loop.
 const MOST_CALLS: usize = 3_000;
-/// The test's own name.
-const NAME: &str = "full::a_full_store_refuses_changes_and_loses_none_and_goes_on_when_there_is_room";
 
 #[test]
 fn a_full_store_refuses_changes_and_loses_none_and_goes_on_when_there_is_room() {
+    const NAME: &str = "full::a_full_store_refuses_changes_and_loses_none_and_goes_on_when_there_is_room";
+    in_namespaces(NAME, || {
+        let folder = tempfile::tempdir().unwrap();
+        let small = small(folder.path(), "2m");
+        let url = format!("sqlite:{}", small.join("store.db").display());
+        fills_and_goes_on(folder.path(), &small, &url);
+    });
+}
+
+/// The tables alone are in the small file system: a server whose log cannot be written either ends, and is away then.
+#[test]
+fn a_full_postgresql_refuses_changes_and_loses_none_and_goes_on_when_there_is_room() {
+    const NAME: &str = "full::a_full_postgresql_refuses_changes_and_loses_none_and_goes_on_when_there_is_room";
+    in_namespaces(NAME, || {
+        let folder = tempfile::tempdir().unwrap();
+        let small = small(folder.path(), "16m");
+        let server = Postgres::start();
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        fills_and_goes_on(folder.path(), &small, &runtime.block_on(server.database_in(&small)));
+    });
+}
+
+/// Runs the test named `name` once more, in namespaces of its own, and there `inside`.
+fn in_namespaces(name: &str, inside: impl FnOnce()) {
     if std::env::var_os(INSIDE).is_some() {
         return inside();
     }
     let mut inside = namespace::command();
-    inside.args(["--exact", NAME, "--nocapture", "--test-threads=1"]).env(INSIDE, "1");
+    inside.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(INSIDE, "1");
     let output = inside.output().expect("unshare runs (Debian package util-linux)");
     let (out, err) = texts(&output);
     println!("{out}{err}");
     assert!(output.status.success() && out.contains("1 passed"), "it failed in its namespace");
 }
 
-fn inside() {
-    let folder = tempfile::tempdir().unwrap();
-    let small = folder.path().join("small");
+/// A folder in a file system of this size.
+fn small(folder: &Path, size: &str) -> std::path::PathBuf {
+    let small = folder.join("small");
     std::fs::create_dir(&small).unwrap();
     let mut mount = Command::new("mount");
-    let mounted = mount.args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"]).arg(&small).output().unwrap();
+    let mounted = mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(&small).output().unwrap();
     assert!(mounted.status.success(), "{:?}", texts(&mounted));
-    let url = format!("sqlite:{}", small.join("store.db").display());
-    let data = folder.path().join("data");
+    small
+}
+
+fn fills_and_goes_on(folder: &Path, small: &Path, url: &str) {
+    let data = folder.join("data");
     std::fs::create_dir(&data).unwrap();
-    let doorstep = Doorstep::start_in(&data, &["--store", &url]);
+    // A password does not belong into a command's arguments.
+    let file = folder.join("url");
+    std::fs::write(&file, url).unwrap();
+    let doorstep = Doorstep::start_in(&data, &["--store-file", file.to_str().unwrap()]);
     doorstep.deploy("anna", "integration", "1");
-    let ballast = fill(&small);
+    let ballast = fill(small);
     let mut done = 1;
     let said = loop {
         assert!(done < MOST_CALLS, "it is never full");
@@ -55,9 +84,13 @@ fn inside() {
     assert!(!doorstep.cli_ok(&["env", "list"]).contains("ben"), "nothing was changed, and reading goes on");
     std::fs::remove_file(ballast).unwrap();
     doorstep.deploy("ben", "integration", "1");
-    let audit: Value = serde_json::from_str(&doorstep.cli_ok(&["audit", "--limit", "10000", "-o", "json"])).unwrap();
-    let ended = audit["items"].as_array().unwrap().iter().filter(|item| item["result"] == "done").count();
-    assert_eq!(ended, done + 1, "each call that was answered as done, and no other");
+    // The end of a call that began just before it was full is written now.
+    wait_for("the end of each call that was answered as done, and of no other", || {
+        let audit = doorstep.cli_ok(&["audit", "--limit", "10000", "-o", "json"]);
+        let audit: Value = serde_json::from_str(&audit).unwrap();
+        let ended = audit["items"].as_array().unwrap().iter().filter(|item| item["result"] == "done").count();
+        if ended == done + 1 { Ok(()) } else { Err(format!("{ended} of {}", done + 1)) }
+    });
     let verdict: Value = serde_json::from_str(&doorstep.cli_ok(&["audit", "verify", "-o", "json"])).unwrap();
     assert_eq!(verdict["whole"], true, "{verdict}");
     doorstep.stop();

@@ -3,12 +3,14 @@
 use crate::on_both;
 use crate::place::{Place, time};
 use doorstep::store::{
-    Answer, Claimed, DeliveryState, KeyedCall, Measured, NewToken, Outcoming, Store, TokenGrant, UsageFilter, Webhook,
+    Answer, Claimed, DeliveryState, KeyedCall, Measured, NewToken, Order, Outcoming, Store, TokenFilter, TokenGrant,
+    TokenOrder, TokenPlace, TokenState, UsageFilter, Webhook,
 };
 use std::time::Duration;
 
 on_both!(
     a_token_is_found_by_its_hash_until_it_is_revoked,
+    tokens_are_listed_in_pages_in_each_order_and_by_state,
     a_keyed_call_is_done_once_and_answered_alike,
     a_claim_of_a_dead_process_is_taken_over,
     many_at_once_get_one_claim,
@@ -44,11 +46,58 @@ async fn a_token_is_found_by_its_hash_until_it_is_revoked(place: Place) {
     store.tokens().used("ci", time(40)).await.unwrap();
     assert!(store.tokens().revoke("ci", time(60)).await.unwrap());
     assert!(!store.tokens().revoke("ci", time(70)).await.unwrap());
-    let kept = store.tokens().list(Some("anna")).await.unwrap();
+    let of = |subject: &str| TokenFilter { subject: Some(subject.to_owned()), ..TokenFilter::default() };
+    let kept = store.tokens().list(&of("anna"), 10).await.unwrap();
     assert_eq!((kept[0].last_used_at, kept[0].revoked_at), (Some(time(50)), Some(time(60))));
-    assert!(store.tokens().list(Some("ben")).await.unwrap().is_empty());
+    assert!(store.tokens().list(&of("ben"), 10).await.unwrap().is_empty());
     assert_eq!(store.tokens().forget(time(61)).await.unwrap(), 1);
     assert_eq!(store.tokens().by_hash(&token.hash).await.unwrap(), None);
+}
+
+async fn tokens_are_listed_in_pages_in_each_order_and_by_state(place: Place) {
+    let store = place.open().await;
+    // Two have the same name, and two were made at the same time.
+    for (id, name, made, ends) in
+        [("t1", "b", 3, Some(50)), ("t2", "a", 1, None), ("t3", "b", 1, Some(90)), ("t4", "c", 2, None)]
+    {
+        let token = NewToken {
+            id: id.to_owned(),
+            hash: id.repeat(32),
+            grant: TokenGrant {
+                subject: "anna".to_owned(),
+                name: name.to_owned(),
+                role: "user".to_owned(),
+                ..TokenGrant::default()
+            },
+            created_by: "anna".to_owned(),
+            created_at: time(made),
+            expires_at: ends.map(time),
+        };
+        store.tokens().create(&token).await.unwrap();
+    }
+    assert!(store.tokens().revoke("t4", time(60)).await.unwrap());
+    let pages = async |filter: TokenFilter| {
+        let (mut filter, mut ids) = (filter, Vec::new());
+        loop {
+            let page = store.tokens().list(&filter, 2).await.unwrap();
+            let Some(last) = page.last() else { return ids.join(" ") };
+            filter.behind = Some(TokenPlace::of(last));
+            ids.extend(page.into_iter().map(|token| token.id));
+        }
+    };
+    for (order, down, wanted) in [
+        (TokenOrder::Name, false, "t2 t1 t3 t4"),
+        (TokenOrder::Name, true, "t4 t3 t1 t2"),
+        (TokenOrder::Created, false, "t2 t3 t4 t1"),
+        (TokenOrder::Created, true, "t1 t4 t3 t2"),
+    ] {
+        assert_eq!(pages(TokenFilter { order, down, ..TokenFilter::default() }).await, wanted, "{order:?} {down}");
+    }
+    for (state, wanted) in [(TokenState::Active, "t2 t3"), (TokenState::Expired, "t1"), (TokenState::Revoked, "t4")] {
+        let filter =
+            TokenFilter { subject: Some("anna".to_owned()), state: Some((state, time(50))), ..TokenFilter::default() };
+        assert_eq!(pages(filter).await, wanted, "{state:?}");
+    }
 }
 
 fn call(key: &str, fingerprint: &str, at: i64) -> KeyedCall {
@@ -139,12 +188,12 @@ async fn an_event_and_what_is_to_be_said_of_it_are_kept_together(place: Place) {
     assert!(hooks.tell(key, Some("one"), Some("two"), &[out("w", "e2", 2), out("w", "e3", 3)]).await.unwrap());
     assert_eq!(hooks.told().await.unwrap(), [("anna".to_owned(), "integration".to_owned(), "two".to_owned())]);
     assert!(hooks.tell(key, Some("two"), None, &[]).await.unwrap());
-    let kept = hooks.deliveries("w", None, None, 10).await.unwrap();
+    let kept = hooks.deliveries("w", None, Order::Newest, None, 10).await.unwrap();
     assert_eq!(kept.iter().map(|d| d.sent.event.as_str()).collect::<Vec<_>>(), ["e3", "e2", "e1"]);
-    let behind = hooks.deliveries("w", None, Some(&kept[0].id), 1).await.unwrap();
+    let behind = hooks.deliveries("w", None, Order::Newest, Some(&kept[0].id), 1).await.unwrap();
     assert_eq!(behind[0].sent.event, "e2");
     assert!(hooks.delete("w").await.unwrap());
-    assert!(hooks.deliveries("w", None, None, 10).await.unwrap().is_empty());
+    assert!(hooks.deliveries("w", None, Order::Newest, None, 10).await.unwrap().is_empty());
 }
 
 const LEASE: Duration = Duration::from_secs(30);
@@ -166,7 +215,7 @@ async fn a_delivery_whose_process_died_is_due_again(place: Place) {
     assert_eq!(second.len(), 1);
     hooks.tried(&first[0], DeliveryState::Dead, time(32), time(32), "late").await.unwrap();
     hooks.tried(&second[0], DeliveryState::Delivered, time(33), time(33), "200").await.unwrap();
-    let kept = &hooks.deliveries("w", Some(DeliveryState::Delivered), None, 10).await.unwrap()[0];
+    let kept = &hooks.deliveries("w", Some(DeliveryState::Delivered), Order::Newest, None, 10).await.unwrap()[0];
     assert_eq!((kept.attempts, kept.last_said.as_deref(), kept.last_at), (1, Some("200"), Some(time(33))));
     assert_eq!(hooks.forget(time(1)).await.unwrap(), 0);
     assert_eq!(hooks.forget(time(2)).await.unwrap(), 1);

@@ -3,7 +3,9 @@
 use crate::harness::postgres::{PASSWORD, Postgres};
 use crate::harness::receiver::receiver;
 use crate::harness::{Doorstep, alone, binary, texts, wait_for};
+use doorstep::store::{NewToken, Store, StoreUrl, TokenGrant};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -193,6 +195,81 @@ fn a_store_that_cannot_be_had_ends_the_start_with_a_sentence() {
     assert!(said.contains("postgres://127.0.0.1:1/doorstep does not answer") && !said.contains(PASSWORD), "{said}");
     assert!(start("sqlite:/proc/nothing/store.db").contains("the store sqlite:/proc/nothing/store.db"));
     assert!(start("mysql://h/d").contains("give sqlite:PATH or postgres://USER@HOST/DATABASE"));
+}
+
+#[test]
+fn a_command_prints_a_list_of_more_than_one_page_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let ids: BTreeSet<String> = (0..1001).map(|number| format!("t{number:012x}")).collect();
+    runtime.block_on(async {
+        let store = Store::open(&StoreUrl::in_folder(folder.path())).await.unwrap();
+        for id in &ids {
+            // The longest name that there may be, in the cursor of each page.
+            let grant = TokenGrant { name: "🦀".repeat(128), role: "viewer".to_owned(), ..TokenGrant::default() };
+            let (hash, created_by, created_at) = (id.repeat(4), "anna".to_owned(), jiff::Timestamp::now());
+            let token = NewToken { id: id.clone(), hash, grant, created_by, created_at, expires_at: None };
+            store.tokens().create(&token).await.unwrap();
+        }
+        store.close().await;
+    });
+    let doorstep = sqlite().start(folder.path(), &[]);
+    let told = json(&doorstep, &["token", "list", "--all"]);
+    let listed: Vec<String> =
+        told["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap().to_owned()).collect();
+    assert_eq!((listed.len(), told.get("next")), (ids.len(), None), "each once");
+    assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), ids);
+    doorstep.stop();
+}
+
+#[test]
+fn a_webhook_is_told_of_no_change_for_a_pin_an_end_or_a_class_that_leaves_the_pods_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let doorstep = sqlite().start(folder.path(), &["--webhook-allow", "127.0.0.0/8"]);
+    let (url, _got) = receiver();
+    let made = json(&doorstep, &["webhook", "create", &url]);
+    // What is to be told is in the outbox in its order, be it sent or not.
+    let kinds = || {
+        let told = json(&doorstep, &["webhook", "deliveries", made["id"].as_str().unwrap()]);
+        let kinds =
+            told["items"].as_array().unwrap().iter().rev().map(|item| item["kind"].as_str().unwrap().to_owned());
+        kinds.collect::<Vec<_>>().join(" ")
+    };
+    let settled = || {
+        let shown = json(&doorstep, &["env", "show", "integration", "--user", "anna"]);
+        let is_seen = shown["observedGeneration"] == shown["generation"] && shown["ready"] == true;
+        if is_seen { Ok(()) } else { Err(shown.to_string()) }
+    };
+    doorstep.deploy("anna", "integration", "1");
+    doorstep.cli_ok(&["env", "pin", "integration", "--user", "anna"]);
+    wait_for("the pin to be seen", settled);
+    doorstep.cli_ok(&["env", "extend", "integration", "--user", "anna", "--until", "2999-01-01T00:00:00Z"]);
+    wait_for("the end to be seen", settled);
+    let mut spec = json(&doorstep, &["classes", "integration"])["spec"].clone();
+    let mut apply = |edit: &dyn Fn(&mut Value)| {
+        edit(&mut spec);
+        let (kind, metadata) = ("EnvironmentClass", serde_json::json!({"name": "integration"}));
+        let class = serde_json::json!({"apiVersion": "doorstep.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec});
+        let file = folder.path().join("class.yaml");
+        std::fs::write(&file, class.to_string()).unwrap();
+        doorstep.cli_ok(&["classes", "--apply", file.to_str().unwrap()]);
+    };
+    apply(&|spec| spec["description"] = "told in other words".into());
+    // The next change of the class comes after that one, so all that was told of it stands before.
+    apply(&|spec| {
+        let variable = serde_json::json!({"name": "ANOTHER", "value": "1"});
+        let container = &mut spec["template"]["spec"]["containers"][0];
+        match container["env"].as_array_mut() {
+            Some(variables) => variables.push(variable),
+            None => container["env"] = serde_json::json!([variable]),
+        }
+    });
+    let wanted = "created ready changed ready";
+    wait_for("what the class changed", || if kinds() == wanted { Ok(()) } else { Err(kinds()) });
+    doorstep.deploy("anna", "integration", "2");
+    let wanted = "created ready changed ready changed ready";
+    wait_for("what the deploy changed", || if kinds() == wanted { Ok(()) } else { Err(kinds()) });
+    doorstep.stop();
 }
 
 #[test]

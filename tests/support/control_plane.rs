@@ -73,6 +73,11 @@ impl ControlPlane {
         assert_eq!(answer.trim(), "ok", "{command}");
     }
 
+    /// The process from which all of its programs descend.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What an administrator installs before Doorstep's roles run: the definitions, the shipped classes, and the roles'
     /// accounts with just the rights of the manifests.
     pub fn install(&self) {

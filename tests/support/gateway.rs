@@ -8,6 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 const DEADLINE: Duration = Duration::from_secs(90);
+const PROGRAM: &str = env!("CARGO_BIN_EXE_doorstep");
 
 /// A running one.
 pub struct Gateway {
@@ -22,8 +23,19 @@ pub struct Gateway {
 impl Gateway {
     /// Starts one in a new folder, before the cluster of this kubeconfig, and waits until it says that it is ready.
     pub fn start(kubeconfig: &Path) -> Self {
+        Self::start_new(Command::new(PROGRAM), kubeconfig)
+    }
+
+    /// The same, with these processors alone, as in `0,2`.
+    pub fn start_on(processors: &str, kubeconfig: &Path) -> Self {
+        let mut taskset = Command::new("taskset");
+        taskset.args(["--cpu-list", processors, PROGRAM]);
+        Self::start_new(taskset, kubeconfig)
+    }
+
+    fn start_new(program: Command, kubeconfig: &Path) -> Self {
         let owned = tempfile::tempdir().expect("a temporary folder");
-        let mut gateway = Self::start_in(owned.path(), kubeconfig, &[]);
+        let mut gateway = Self::start_as(program, owned.path(), kubeconfig, &[]);
         gateway._owned = Some(owned);
         gateway.wait_until_ready();
         gateway
@@ -31,11 +43,15 @@ impl Gateway {
 
     /// Starts one in `folder`, which may hold what an earlier one left. It need not be ready.
     pub fn start_in(folder: &Path, kubeconfig: &Path, arguments: &[&str]) -> Self {
+        Self::start_as(Command::new(PROGRAM), folder, kubeconfig, arguments)
+    }
+
+    fn start_as(mut program: Command, folder: &Path, kubeconfig: &Path, arguments: &[&str]) -> Self {
         let file = folder.join("addresses.json");
         let _old = std::fs::remove_file(&file);
         let began = Instant::now();
         let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.join("log")).expect("a log file");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_doorstep"))
+        let mut child = program
             .args(["gateway", "--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
             .args(["--access-log", "off", "--data"])
             .arg(folder)

@@ -1,6 +1,7 @@
 //! A PostgreSQL server of the tests' own, in a temporary folder, on a Unix socket. It ends with the process of the tests,
 //! however that ends: the shell that runs it holds the reading end of a pipe.
 
+use super::namespace;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _};
 use std::io::Write as _;
@@ -98,7 +99,8 @@ impl Postgres {
     }
 
     fn give(&self, path: &Path) {
-        if let Some(user) = unprivileged() {
+        // What is root's in a namespace is the server's already.
+        if let Some(user) = unprivileged().filter(|_| !namespace::is_inside()) {
             std::os::unix::fs::chown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).expect("chown");
         }
     }
@@ -138,6 +140,20 @@ impl Postgres {
         self.url(&name)
     }
 
+    /// The URL of a new, empty database that keeps everything in `folder`, be that small.
+    pub async fn database_in(&self, folder: &Path) -> String {
+        let options = PgConnectOptions::from_str(&self.url("postgres")).expect("a URL").disable_statement_logging();
+        let mut connection = options.connect().await.expect("the server answers");
+        for sql in [
+            format!("CREATE TABLESPACE small LOCATION '{}'", folder.display()),
+            "CREATE DATABASE small TABLESPACE small".to_owned(),
+        ] {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.expect("a new database");
+        }
+        connection.close().await.expect("it closes");
+        self.url("small")
+    }
+
     /// The URL of a database.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://doorstep:{PASSWORD}@localhost:{}/{database}?host={}", self.port, self.folder.display())
@@ -168,6 +184,13 @@ fn unprivileged() -> Option<nix::unistd::User> {
 /// A command as the user that the server runs as.
 fn as_user(program: &Path) -> Command {
     let Some(user) = unprivileged() else { return Command::new(program) };
+    if namespace::is_inside() {
+        // There is nobody there but root, who is another one in a namespace of its own.
+        let mut command = Command::new("unshare");
+        command.args(["--user".to_owned(), format!("--map-user={}", user.uid), format!("--map-group={}", user.gid)]);
+        command.arg(program).current_dir("/");
+        return command;
+    }
     let mut command = Command::new("setpriv");
     command.args([format!("--reuid={}", user.uid), format!("--regid={}", user.gid), "--clear-groups".to_owned()]);
     command.arg(program).current_dir("/");

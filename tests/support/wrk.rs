@@ -47,9 +47,20 @@ impl Wrk {
 
     /// The same, but each connection pauses for so many milliseconds before each request.
     pub fn paced(address: SocketAddr, host: &str, seconds: u32, pause_millis: u32) -> Self {
+        Self::run_paced(Command::new("wrk"), address, host, seconds, pause_millis)
+    }
+
+    /// The same, with these processors alone, as in `0,2`.
+    pub fn paced_on(processors: &str, address: SocketAddr, host: &str, seconds: u32, pause_millis: u32) -> Self {
+        let mut taskset = Command::new("taskset");
+        taskset.args(["--cpu-list", processors, "wrk"]);
+        Self::run_paced(taskset, address, host, seconds, pause_millis)
+    }
+
+    fn run_paced(wrk: Command, address: SocketAddr, host: &str, seconds: u32, pause_millis: u32) -> Self {
         let mut script = tempfile::NamedTempFile::with_suffix(".lua").expect("a file");
         writeln!(script, "function delay() return {pause_millis} end").expect("written");
-        Self::run(Command::new("wrk"), address, host, seconds, Some(script))
+        Self::run(wrk, address, host, seconds, Some(script))
     }
 
     fn run(

@@ -3,15 +3,15 @@
 use super::super::input::Query;
 use super::super::paging::{self, Asked};
 use super::super::problem::Problem;
-use super::super::{Shared, store};
+use super::super::{Shared, known, store};
 use super::export::export;
 use super::query::{self, Form};
 use super::view::{AuditList, AuditRecord};
-use axum::Json;
+use crate::model::ClassName;
 use axum::extract::State;
 use axum::http::header::ACCEPT;
 use axum::http::{HeaderMap, Uri};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 
 /// What was done by whom: a page at a time, or all of it as CSV or JSON lines.
 #[utoipa::path(get, path = "/api/v1/audit", tag = "audit", params(
@@ -24,14 +24,15 @@ use axum::response::{IntoResponse as _, Response};
     ("call" = Option<String>, Query, min_length = 1, max_length = 512, description = "the call"),
     ("from" = Option<String>, Query, format = DateTime, description = "not before this (RFC 3339)"),
     ("until" = Option<String>, Query, format = DateTime, description = "before this (RFC 3339)"),
-    ("order" = Option<String>, Query, pattern = "^(newest|oldest)$", description = "newest first, or oldest"),
-    ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "the most records of a page, 1 to 500"),
-    ("cursor" = Option<String>, Query, description = "next of the page before"),
+    ("sort" = Option<String>, Query, pattern = "^-?at$", description = "at: the oldest first; -at, as where nothing is said: the newest"),
+    ("order" = Option<String>, Query, pattern = "^(newest|oldest)$", description = "the same in other words; not beside sort"),
+    ("limit" = Option<u32>, Query, minimum = 1, maximum = 500, description = "the most items of a page; 50 when not given"),
+    ("cursor" = Option<String>, Query, description = "next of the page before, with the same filters and order"),
     ("format" = Option<String>, Query, pattern = "^(json|csv|jsonl)$", description = "json, or all of it as csv or jsonl; Accept says the same"),
 ), responses(
     (status = 200, description = "a page; or all of it as text/csv or application/jsonl", content(
         (AuditList = "application/json"), (String = "text/csv"), (AuditRecord = "application/jsonl"),
-    )),
+    ), headers(("Link" = Option<String>, description = "the next page"))),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 403, body = Problem, content_type = "application/problem+json"),
     (status = 422, description = "a mistake in the query", body = Problem, content_type = "application/problem+json"),
@@ -44,10 +45,18 @@ pub(in crate::api) async fn list(
     mut query: Query,
 ) -> Result<Response, Problem> {
     let mut filter = query::filter(&mut query);
+    let class = filter.class.as_deref().and_then(|class| class.parse::<ClassName>().ok());
     let asked = Asked::take(&mut query);
     let accepted = headers.get(ACCEPT).and_then(|field| field.to_str().ok()).map(Form::accepted);
-    let form = query.take::<Form>("format", "json, csv or jsonl").or(accepted).unwrap_or_default();
+    let form = query.choice("format", &["json", "csv", "jsonl"], |text| text.parse::<Form>().ok());
+    let form = form.or(accepted).unwrap_or_default();
     query.done()?;
+    if let Some(class) = class {
+        known::audited_class(&state, &class).await?;
+    }
+    if let Some(action) = &filter.action {
+        known::audited_action(&state, action).await?;
+    }
     if form != Form::Page {
         let all = export(state.store.clone(), filter, form, state.shutdown.clone()).await;
         return all.map_err(|error| store::problem(&error));
@@ -60,7 +69,5 @@ pub(in crate::api) async fn list(
     let more = records.len() > page.limit;
     let items: Vec<AuditRecord> = records.into_iter().take(page.limit).map(AuditRecord::of).collect();
     let next = items.last().filter(|_| more).and_then(|last| page.next(&last.seq));
-    let mut response = Json(AuditList { items, next: next.clone() }).into_response();
-    paging::link(&mut response, &uri, next.as_deref());
-    Ok(response)
+    Ok(paging::answer(AuditList { items, next: next.clone() }, next.as_deref(), &uri))
 }

@@ -1,6 +1,7 @@
 //! What of the audit is asked for.
 
 use super::super::input::Query;
+use super::super::paging;
 use crate::model::{ClassName, UserId};
 use crate::store::{Filter, Order, Outcome};
 use jiff::Timestamp;
@@ -46,20 +47,6 @@ impl Form {
     }
 }
 
-struct Direction(Order);
-
-impl std::str::FromStr for Direction {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        match text {
-            "newest" => Ok(Self(Order::Newest)),
-            "oldest" => Ok(Self(Order::Oldest)),
-            _ => Err(()),
-        }
-    }
-}
-
 /// A text of a query that may be in a record. What is empty, or has a NUL, is in none, and PostgreSQL takes no NUL.
 struct Word(String);
 
@@ -87,12 +74,26 @@ pub(super) fn filter(query: &mut Query) -> Filter {
         user,
         class,
         action,
-        result: query.take::<Outcome>("result", "done, refused, failed or interrupted"),
+        result: query.choice("result", &Outcome::ALL.map(Outcome::as_str), |text| text.parse::<Outcome>().ok()),
         request,
         call,
         from,
         until: query.take_checked("until", "a time like 2026-11-25T08:00:00Z, and after from", later),
         behind: None,
-        order: query.take::<Direction>("order", "newest or oldest").map(|direction| direction.0).unwrap_or_default(),
+        order: order(query),
     }
+}
+
+/// `sort`, as in every list, or `order`, which is its older word.
+fn order(query: &mut Query) -> Order {
+    let sort = paging::by_time(query);
+    let order = query.choice("order", &["newest", "oldest"], |text| match text {
+        "newest" => Some(Order::Newest),
+        "oldest" => Some(Order::Oldest),
+        _ => None,
+    });
+    if sort.is_some() && order.is_some() {
+        query.mistake("order", "sort and order say the same; give one of them");
+    }
+    sort.or(order).unwrap_or_default()
 }

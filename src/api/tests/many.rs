@@ -28,7 +28,13 @@ async fn a_dry_run_names_what_the_same_call_then_does() {
     assert_eq!(again["items"][0]["outcome"], "unchanged", "{again}");
     let body = json!({"selector": {"user": "a"}, "by": "2h"});
     let (_, kept) = setting.call("POST", "/api/v1/environments:extend", Some(&body)).await;
-    assert_eq!(kept["items"].as_array().unwrap().len(), 1, "{kept}");
+    assert_eq!(kept["items"][0]["outcome"], "unchanged", "nothing ends it: {kept}");
+    let body = json!({"selector": {"user": "a"}, "until": "2999-01-01T00:00:00Z"});
+    let (_, kept) = setting.call("POST", "/api/v1/environments:extend", Some(&body)).await;
+    assert_eq!((kept["items"].as_array().unwrap().len(), &kept["items"][0]["outcome"]), (1, &json!("done")), "{kept}");
+    let slip = json!({"selector": {"reason": "Statring"}});
+    let (status, problem) = setting.call("POST", "/api/v1/environments:wake", Some(&slip)).await;
+    assert_eq!((status.as_u16(), &problem["errors"][0]["pointer"]), (422, &json!("/selector/reason")), "{problem}");
     let (status, _) = setting.call("POST", "/api/v1/environments:delete", Some(&json!({"selector": {}}))).await;
     assert_eq!(status.as_u16(), 422, "everything is selected only by saying so");
     let slip = json!({"selector": {"class": "integraton"}});

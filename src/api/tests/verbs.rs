@@ -50,9 +50,16 @@ async fn each_verb_writes_its_wish_once() {
     let spec = setting.environments().get("haimaz-integration").await.unwrap().spec;
     assert!(!spec.sleeping && !spec.pinned && spec.restarted_at.is_some() && spec.woken_at.is_some());
     assert_eq!(spec.parameters["TAG_FRONT"], "1");
-    let (status, view) = setting.call("POST", &format!("{PLACE}:extend"), Some(&json!({"by": "24h"}))).await;
+    let extend = async |body: Value| setting.call("POST", &format!("{PLACE}:extend"), Some(&body)).await;
+    let (status, problem) = extend(json!({"by": "24h"})).await;
+    assert_eq!((status.as_u16(), &problem["code"]), (409, &json!("nothing-to-extend")), "{problem}");
+    let expires = async || setting.environments().get("haimaz-integration").await.unwrap().spec.expires_at;
+    assert_eq!(expires().await, None, "nothing ends it, and nothing gave it an end");
+    let (status, view) = extend(json!({"until": "2999-01-01T00:00:00Z"})).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "a time that is named outright is one: {view}");
+    let (status, view) = extend(json!({"by": "24h"})).await;
     assert_eq!(status, StatusCode::ACCEPTED, "{view}");
-    assert!(setting.environments().get("haimaz-integration").await.unwrap().spec.expires_at.is_some());
+    assert_eq!(expires().await.unwrap().0.to_string(), "2999-01-02T00:00:00Z", "from its end");
     let (status, problem) = setting.call("POST", &format!("{PLACE}:extend"), Some(&json!({"by": "later"}))).await;
     assert_eq!((status.as_u16(), &problem["errors"][0]["pointer"]), (422, &json!("/by")));
     let (status, _) = setting.call("POST", "/api/v1/environments/nobody/integration:wake", None).await;

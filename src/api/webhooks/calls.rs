@@ -2,6 +2,7 @@
 
 use super::super::audit::Note;
 use super::super::input::{Query, json_object};
+use super::super::paging::{self, By, Orders, Page, Whole};
 use super::super::problem::{Code, Problem};
 use super::super::{Shared, store};
 use super::input::{Checked, checked};
@@ -13,22 +14,36 @@ use crate::webhooks::Secret;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::header::LOCATION;
-use axum::http::{HeaderName, StatusCode};
+use axum::http::{HeaderName, StatusCode, Uri};
+use axum::response::Response;
 use axum::{Extension, Json};
 
 type NamePath = Result<Path<String>, PathRejection>;
 
-/// All webhooks.
-#[utoipa::path(get, path = "/api/v1/webhooks", tag = "webhooks", responses(
-    (status = 200, body = WebhookList),
+static ORDERS: Orders<Webhook> = Orders {
+    first: By { word: "created", place: |webhook| (webhook.created_at.as_millisecond(), webhook.id.clone()) },
+    down: false,
+    more: &[],
+};
+
+/// All webhooks, a page at a time.
+#[utoipa::path(get, path = "/api/v1/webhooks", tag = "webhooks", params(
+    ("sort" = Option<String>, Query, pattern = "^-?created$", description = "created, as where nothing is said: the oldest first; -created: the newest"),
+    ("limit" = Option<usize>, Query, description = "the most items of a page; 50 when not given", minimum = 1, maximum = 500),
+    ("cursor" = Option<String>, Query, description = "next of the page before, with the same order"),
+), responses(
+    (status = 200, body = WebhookList, headers(("Link" = Option<String>, description = "the next page"))),
     (status = 401, body = Problem, content_type = "application/problem+json"),
     (status = 403, body = Problem, content_type = "application/problem+json"),
     (status = 503, body = Problem, content_type = "application/problem+json"),
 ))]
-pub(in crate::api) async fn list(State(state): Shared, query: Query) -> Result<Json<WebhookList>, Problem> {
+pub(in crate::api) async fn list(State(state): Shared, uri: Uri, mut query: Query) -> Result<Response, Problem> {
+    let asked = Whole::take(&mut query, &ORDERS);
     query.done()?;
     let all = state.store.webhooks().list().await.map_err(|error| store::problem(&error))?;
-    Ok(Json(WebhookList { items: all.iter().map(WebhookView::of).collect() }))
+    let Page { items, next } = asked.cut("webhooks", all)?;
+    let items = items.iter().map(WebhookView::of).collect();
+    Ok(paging::answer(WebhookList { items, next: next.clone() }, next.as_deref(), &uri))
 }
 
 /// Makes a webhook. Its secret is in the answer, and is never shown again.

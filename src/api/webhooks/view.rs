@@ -91,11 +91,14 @@ pub struct WebhookCreated {
     pub webhook: WebhookView,
 }
 
-/// All webhooks.
+/// A page of webhooks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WebhookList {
-    /// The webhooks, by name.
+    /// The webhooks.
     pub items: Vec<WebhookView>,
+    /// The cursor of the page that follows; none on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }
 
 /// What one webhook is, or was, to be told.

@@ -39,10 +39,10 @@ pub(in crate::cli) struct Plain {
 pub(in crate::cli) struct Extend {
     #[command(flatten)]
     which: Which,
-    /// This much longer than now: 90m, 12h, 14d
+    /// This much longer than it would be kept: 90m, 12h, 14d; refused where nothing ends it
     #[arg(long, value_name = "DURATION", required_unless_present = "until", conflicts_with = "until")]
     by: Option<String>,
-    /// Until this time at least: 2030-01-31T18:00:00Z
+    /// Until this time at least: 2030-01-31T18:00:00Z; one that nothing ends has its end then
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
     /// The form of the result
@@ -112,15 +112,17 @@ async fn plain(globals: &Globals, arguments: &Plain, verb: &str, said: &str) -> 
     tell(arguments.output, &environment, said)
 }
 
-/// An end is given by this to what has none.
-const KEPT: &str =
-    "is kept so long at least, within the bounds of its class; where its class lets nothing expire, it expires then";
-
 pub(super) async fn extend(globals: &Globals, arguments: &Extend) -> Result<(), Failure> {
     let path = format!("{}:extend", path_of(&arguments.which.key(globals)?));
     let input = ExtendInput { by: arguments.by.clone(), until: arguments.until.clone() };
     let environment: EnvironmentView = Client::new(globals)?.post(&path, &input).await?;
-    tell(arguments.output, &environment, KEPT)
+    let said = match arguments.until {
+        Some(_) => {
+            "is kept until then at least, within the bounds of its class; where nothing else ends it, it expires then"
+        }
+        None => "is kept so much longer, within the bounds of its class",
+    };
+    tell(arguments.output, &environment, said)
 }
 
 fn tell(format: Format, environment: &EnvironmentView, said: &str) -> Result<(), Failure> {

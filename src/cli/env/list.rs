@@ -6,9 +6,10 @@ use crate::cli::client::Client;
 use crate::cli::exit::Failure;
 use crate::cli::globals::{self, Globals};
 use crate::cli::output::{self, Format};
+use crate::cli::pages;
 use crate::cli::table::{Cell, Table};
 use crate::cli::text::age;
-use crate::model::ClassName;
+use crate::model::{ClassName, UserId};
 use clap::Args;
 use jiff::Timestamp;
 
@@ -20,28 +21,25 @@ pub(in crate::cli) struct Arguments {
     /// Only those of this class
     #[arg(short, long, value_name = "CLASS")]
     class: Option<String>,
+    /// The order: name, created; -name, -created backwards
+    #[arg(long, value_name = "ORDER", allow_hyphen_values = true)]
+    sort: Option<String>,
     /// The form of the result
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 }
 
 pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
-    let mut query = Vec::new();
-    if let Some(user) = &arguments.user {
-        query.push(format!("user={}", globals::user(Some(user))?));
-    }
-    if let Some(class) = &arguments.class {
-        let class = class.parse::<ClassName>().map_err(|error| Failure::usage(error.to_string()))?;
-        query.push(format!("class={class}"));
-    }
-    query.push("limit=500".to_owned());
+    let user = arguments.user.as_ref().map(|user| globals::user(Some(user))).transpose()?;
+    let class = arguments.class.as_ref().map(|class| class.parse::<ClassName>()).transpose();
+    let class = class.map_err(|error| Failure::usage(error.to_string()))?;
+    let fields = [
+        ("user", user.as_ref().map(UserId::as_str)),
+        ("class", class.as_ref().map(ClassName::as_str)),
+        ("sort", arguments.sort.as_deref()),
+    ];
     let client = Client::new(globals)?;
-    let mut environments: EnvironmentList = client.get(&format!("/environments?{}", query.join("&"))).await?;
-    while let Some(next) = environments.next.take() {
-        let page: EnvironmentList = client.get(&format!("/environments?{}&cursor={next}", query.join("&"))).await?;
-        environments.items.extend(page.items);
-        environments.next = page.next;
-    }
+    let environments: EnvironmentList = pages::all(&client, "/environments", &pages::query(&fields)).await?;
     output::result(arguments.output, &environments, table)
 }
 

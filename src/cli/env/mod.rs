@@ -43,7 +43,7 @@ pub(super) enum Command {
     Sleep(acts::Plain),
     /// Wake an environment
     Wake(acts::Waited),
-    /// Keep an environment longer; where its class lets nothing expire, it expires then
+    /// Keep an environment longer; one that nothing ends is given an end only by --until
     Extend(acts::Extend),
     /// Keep an environment from expiring
     Pin(acts::Plain),

@@ -6,6 +6,7 @@ use crate::cli::client::{Client, path_of};
 use crate::cli::exit::Failure;
 use crate::cli::globals::Globals;
 use crate::cli::output::{self, Format};
+use crate::cli::pages;
 use crate::cli::table::{Cell, Table, Tone};
 use crate::cli::text::{age, cores, mebibytes};
 use clap::Args;
@@ -22,7 +23,7 @@ pub(in crate::cli) struct Arguments {
 
 pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failure> {
     let key = arguments.which.key(globals)?;
-    let pods: PodList = Client::new(globals)?.get(&format!("{}/pods", path_of(&key))).await?;
+    let pods: PodList = pages::all(&Client::new(globals)?, &format!("{}/pods", path_of(&key)), "").await?;
     output::result(arguments.output, &pods, table)
 }
 

@@ -6,6 +6,7 @@ use crate::cli::client::{Client, path_of};
 use crate::cli::exit::Failure;
 use crate::cli::globals::Globals;
 use crate::cli::output::{self, Format};
+use crate::cli::pages;
 use crate::cli::table::{Cell, Table, Tone};
 use crate::cli::text::{age, printable};
 use clap::Args;
@@ -31,14 +32,14 @@ pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), 
         return output::result(arguments.output, &environment, |_, _| Ok(()));
     }
     facts(&environment)?;
-    let all: PodList = client.get(&format!("{path}/pods")).await?;
+    let all: PodList = pages::all(&client, &format!("{path}/pods"), "").await?;
     output::line("\nPods:")?;
     pods::table(&all, arguments.output == Format::Wide)?;
     for pod in all.items.iter().filter(|pod| pod.failing) {
         let exit = pod.last_exit.as_ref().map(|exit| format!(", last ended with {exit}")).unwrap_or_default();
         output::line(&printable(&format!("{} is failing: {}{exit}", pod.name, pod.status)))?;
     }
-    let happened: EventList = client.get(&format!("{path}/events")).await?;
+    let happened: EventList = pages::first(&client, &format!("{path}/events"), "sort=-at", EVENTS).await?;
     events(&happened)
 }
 
@@ -74,7 +75,7 @@ fn events(events: &EventList) -> Result<(), Failure> {
     output::line("\nEvents:")?;
     let mut table = Table::new(["AGE", "TYPE", "REASON", "OBJECT", "MESSAGE"]);
     let now = Timestamp::now();
-    for event in events.items.iter().skip(events.items.len().saturating_sub(EVENTS)) {
+    for event in events.items.iter().rev() {
         let tone = if event.kind == "Warning" { Tone::Bad } else { Tone::Plain };
         table.row([
             age(event.at.as_deref(), now).into(),

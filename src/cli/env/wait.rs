@@ -3,6 +3,7 @@
 use crate::api::{ChangeKind, EnvironmentChange, EnvironmentView, PodList};
 use crate::cli::client::{Client, path_of};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::pages;
 use crate::cli::progress::{Progress, TICK};
 use crate::model::EnvironmentKey;
 use reqwest::Response;
@@ -138,7 +139,7 @@ impl Changes {
 async fn with_log(failure: Failure, client: &Client, key: &EnvironmentKey) -> Failure {
     let path = path_of(key);
     let look = async {
-        let pods: PodList = client.get(&format!("{path}/pods")).await.ok()?;
+        let pods: PodList = pages::all(client, &format!("{path}/pods"), "").await.ok()?;
         let pod = pods.items.into_iter().find(|pod| pod.failing)?;
         let log = client.stream(&format!("{path}/logs?tail={LOG_LINES}&pod={}", pod.name)).await.ok()?;
         Some((pod, log.text().await.ok()?))

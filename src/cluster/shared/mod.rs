@@ -10,7 +10,7 @@ mod kinds;
 mod subscription;
 
 pub use feed::{Feeder, watch};
-pub use kept::{Kept, Packed};
+pub use kept::{Kept, Names, OwnNames, Packed};
 pub use kinds::{SharedKinds, plain};
 pub use subscription::{Subscription, Told};
 

@@ -7,10 +7,12 @@ use crate::telemetry::metrics;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// Between two writes.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// Notes are gathered for so long, so that a busy cluster does not wake this task for each of its changes.
+const GATHER: Duration = Duration::from_millis(100);
 /// A write may take this part of the time, so that a large table that changes all the time does not keep a core busy.
 const REST: u32 = 50;
 /// After a write that failed, as on a full disk.
@@ -47,6 +49,7 @@ pub(in crate::discovery) async fn keep(
                 for note in queue.drain(..) {
                     keeper.changed |= keeper.take(note);
                 }
+                sleep(GATHER).await;
             }
             () = sleep_until(keeper.next), if write => keeper.write().await,
             () = sleep_until(keeper.confirm), if confirm => keeper.confirm(&kinds).await,

@@ -173,6 +173,11 @@ impl Life {
         self.idle.is_some() || self.max.is_some()
     }
 
+    /// Whether an environment expires at all, where its owner gave it no end.
+    pub fn ends(&self) -> bool {
+        self.idle.is_some() || self.max.is_some()
+    }
+
     /// The latest time to which an environment that was made at `created` may be extended; `None` where there is no bound.
     pub fn latest(&self, created: Timestamp) -> Option<Timestamp> {
         let age = self.extend_to.or_else(|| self.max.and_then(|max| max.checked_mul(2)))?;
