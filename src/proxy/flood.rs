@@ -249,6 +249,9 @@ mod tests {
         [&length[1..], &[kind, flags, 0, 0, 0, 1], payload].concat()
     }
 
+    /// A frame's kind, flags and payload, and what is told of twenty of it.
+    type Case = (u8, u8, &'static [u8], Option<(Flood, usize)>);
+
     /// The flood in `frames`, and after how many of them it was told, with the bytes cut every `cut`.
     fn told(frames: &[Vec<u8>], cut: usize, earned: &Earned, now: u64) -> Option<(Flood, usize)> {
         let mut follower = Frames::new(BOUNDS);
@@ -269,7 +272,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_frame_is_taken_up_to_its_bound_however_the_bytes_are_cut() {
-        let table: [(u8, u8, &[u8], Option<(Flood, usize)>); 9] = [
+        let table: [Case; 9] = [
             (SETTINGS, 0, &[0, 4, 0, 0, 0, 9], Some((Flood::Settings, 3))),
             (PING, 0, &[7; 8], Some((Flood::Pings, 4))),
             (DATA, 0, &[], Some((Flood::Void, 5))),
