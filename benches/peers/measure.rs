@@ -81,11 +81,11 @@ fn of_case(case: Case, peers: &[(Kind, Peer)], processors: &str) {
         let of = |figure: fn(&Row) -> f64| median(rows, figure);
         let failed: f64 = rows.iter().map(|row| row.seen.failed).sum();
         println!(
-            "{:<11}  {:<8} {:>10.1} {:>15.2} {:>12.0} {:>10} {:>10} {:>16.1} {:>8.0}",
+            "{:<11}  {:<8} {:>10} {:>15} {:>12.0} {:>10} {:>10} {:>16.1} {:>8.0}",
             case.name(),
             kind.name(),
-            of(|row| row.cost),
-            of(|row| row.cost) / own,
+            shown(of(|row| row.cost)),
+            shown(of(|row| row.cost) / own),
             of(|row| row.seen.per_second),
             shown(of(|row| row.seen.p50)),
             shown(of(|row| row.seen.p99)),
@@ -98,7 +98,7 @@ fn of_case(case: Case, peers: &[(Kind, Peer)], processors: &str) {
 
 /// A figure that the load does not tell is a dash.
 fn shown(figure: f64) -> String {
-    if figure.is_nan() { "-".to_owned() } else { format!("{figure:.2}") }
+    if !figure.is_finite() { "-".to_owned() } else { format!("{figure:.2}") }
 }
 
 fn median(rows: &[Row], figure: fn(&Row) -> f64) -> f64 {

@@ -50,7 +50,9 @@ impl Kind {
         let output = Command::new(self.program()).arg(argument).output().ok()?;
         let text = [output.stdout, output.stderr].concat();
         let text = String::from_utf8(text).ok()?;
-        let line = text.lines().find(|line| line.contains(|letter: char| letter.is_ascii_digit()))?;
+        let told = |line: &&str| line.starts_with("Version:");
+        let has_number = |line: &&str| line.contains(|letter: char| letter.is_ascii_digit());
+        let line = text.lines().find(told).or_else(|| text.lines().find(has_number))?;
         Some(line.trim().to_owned())
     }
 }
@@ -255,6 +257,7 @@ fn caddy(folder: &Path, doors: Doors, backend: SocketAddr) -> Vec<String> {
 {{
   admin off
   auto_https off
+  default_sni {HOST}
   http_port {http}
   https_port {https}
 }}
