@@ -23,10 +23,13 @@ pub enum Case {
     Https,
     /// HTTP/2 over TLS, 128 bytes.
     Http2,
+    /// The same with 64 KiB.
+    Http2Large,
 }
 
 impl Case {
-    pub const ALL: [Self; 5] = [Self::Small, Self::Large, Self::Connections, Self::Https, Self::Http2];
+    pub const ALL: [Self; 6] =
+        [Self::Small, Self::Large, Self::Connections, Self::Https, Self::Http2, Self::Http2Large];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -35,6 +38,7 @@ impl Case {
             Self::Connections => "connections",
             Self::Https => "https",
             Self::Http2 => "http2",
+            Self::Http2Large => "http2-large",
         }
     }
 }
@@ -65,14 +69,15 @@ pub fn run(case: Case, doors: Doors, processors: &str) -> Seen {
     let name = "bench.example.test";
     let (http, https) = (doors.http, doors.https);
     match case {
-        Case::Http2 => {
+        Case::Http2 | Case::Http2Large => {
+            let path = if case == Case::Http2 { "/" } else { "/large" };
             let connections = (CONNECTIONS / STREAMS).to_string();
             command.args(["h2load", "-t1", "-c", &connections, "-m", &STREAMS.to_string(), "-D", &SECONDS.to_string()]);
             // It names the host of the address otherwise, which has no certificate and no rule.
-            command.args([&format!("--connect-to={https}"), &format!("https://{name}/")]);
+            command.args([&format!("--connect-to={https}"), &format!("https://{name}{path}")]);
             of_h2load(&text_of(command))
         }
-        _ => {
+        Case::Small | Case::Large | Case::Connections | Case::Https => {
             command.args(["wrk", "-t1", &format!("-c{CONNECTIONS}"), &format!("-d{SECONDS}s"), "--latency"]);
             command.args(["-H", &format!("Host: {name}")]);
             if case == Case::Connections {
@@ -81,7 +86,7 @@ pub fn run(case: Case, doors: Doors, processors: &str) -> Seen {
             command.arg(match case {
                 Case::Https => format!("https://{https}/"),
                 Case::Large => format!("http://{http}/large"),
-                Case::Small | Case::Connections | Case::Http2 => format!("http://{http}/"),
+                _ => format!("http://{http}/"),
             });
             of_wrk(&text_of(command))
         }

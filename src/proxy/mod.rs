@@ -16,7 +16,6 @@ mod gateway;
 mod limits;
 mod listener;
 mod pages;
-mod path;
 mod record;
 mod refusal;
 mod request;

@@ -2,8 +2,8 @@
 
 use super::connection::Client;
 use super::fields;
-use super::path;
 use super::refusal::{BadRequest, Refusal};
+use crate::routing::has_dot_segments;
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Version, header, request::Parts};
 
@@ -68,7 +68,7 @@ fn check_method_and_target(parts: &Parts) -> Result<Option<Upgrade>, Refusal> {
     if parts.method == Method::CONNECT {
         let protocol = parts.extensions.get::<hyper::ext::Protocol>();
         return match protocol {
-            Some(protocol) if protocol.as_str() == "websocket" => match path::has_dot_segments(parts.uri.path()) {
+            Some(protocol) if protocol.as_str() == "websocket" => match has_dot_segments(parts.uri.path()) {
                 true => Err(Refusal::BadRequest(BadRequest::DotSegments)),
                 false => Ok(Some(Upgrade::ExtendedConnect)),
             },
@@ -78,7 +78,7 @@ fn check_method_and_target(parts: &Parts) -> Result<Option<Upgrade>, Refusal> {
     let is_http = parts.uri.scheme_str().is_none_or(|scheme| scheme == "http" || scheme == "https");
     let path = parts.uri.path();
     match is_http && path.starts_with('/') {
-        true if path::has_dot_segments(path) => Err(Refusal::BadRequest(BadRequest::DotSegments)),
+        true if has_dot_segments(path) => Err(Refusal::BadRequest(BadRequest::DotSegments)),
         true => Ok(None),
         false => Err(Refusal::BadRequest(BadRequest::Target)),
     }

@@ -1,6 +1,6 @@
 //! Why a request goes where it goes, for people. It asks the same table by the same code as the request would.
 
-use super::{Answer, HostRoutes, Match, Passage, RequestView, Rule, Snapshot};
+use super::{Answer, HostRoutes, Match, Passage, RequestView, Rule, Snapshot, has_dot_segments};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -136,22 +136,29 @@ fn is_zero(number: &u32) -> bool {
 impl Snapshot {
     /// How this request would be routed, and why.
     pub fn explain(&self, request: &RequestView<'_>) -> Explanation {
+        let refused = refusal(request);
         let found = self.find(request);
-        let (winner, decision) = match &found {
-            Match::Rule(rule) => (Some(*rule), format!("{} takes it", rule.name)),
-            Match::NoRule => (None, format!("{} is known, but none of its rules takes this request", request.host)),
-            Match::Personal(key, _) => (
+        let (winner, decision) = match (&refused, &found) {
+            (Some(why), _) => (None, format!("the gateway refuses it with 400 before any rule is asked: {why}")),
+            (None, Match::Rule(rule)) => (Some(*rule), format!("{} takes it", rule.name)),
+            (None, Match::NoRule) => {
+                (None, format!("{} is known, but none of its rules takes this request", request.host))
+            }
+            (None, Match::Personal(key, _)) => (
                 None,
                 format!(
                     "no route: {} belongs to {}'s environment of class {}, which has none",
                     request.host, key.user, key.class
                 ),
             ),
-            Match::NoHost => (None, format!("no route: nobody has the host {}", request.host)),
+            (None, Match::NoHost) => (None, format!("no route: nobody has the host {}", request.host)),
         };
         let key = winner.and_then(|rule| rule.environment.clone()).or_else(|| self.personal(request.host));
         let note = key.as_ref().and_then(|key| self.environment(key));
-        let (winning, losers) = self.asked(request, winner);
+        let (winning, losers) = match refused {
+            Some(_) => (None, Vec::new()),
+            None => self.asked(request, winner),
+        };
         let expired = key.as_ref().and_then(|key| self.expired(key));
         let expired = expired.map(|note| format!("Expired: at {}: {}", note.at, note.message));
         Explanation {
@@ -215,6 +222,15 @@ impl Snapshot {
         let concerned = self.problems().filter(|p| names_host(p) || of_service(p) || of_winner(p));
         concerned.map(ToString::to_string).collect()
     }
+}
+
+/// Why a gateway answers such a request itself, whatever the rules are: as far as a table's view of it shows that.
+fn refusal(request: &RequestView<'_>) -> Option<String> {
+    if has_dot_segments(request.path) {
+        return Some("its path has dot segments, plain or encoded; name the path that they lead to".to_owned());
+    }
+    let name = request.headers.keys().find(|name| name.as_str().contains('_'))?;
+    Some(format!("the name of its field {name} has an underscore, which some backends take for a hyphen"))
 }
 
 fn describe(host: &HostRoutes, rule: &Rule) -> ExplainedRule {

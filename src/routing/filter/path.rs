@@ -1,6 +1,7 @@
 //! Changes of the path. What comes out is checked: a prefix taken away must not leave a way up.
 
 use super::{Answer, Passage, X_FORWARDED_PREFIX, X_REPLACED_PATH, list};
+use crate::routing::has_dot_segments;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use regex::Regex;
 use std::borrow::Cow;
@@ -83,11 +84,7 @@ fn with_slash(path: String) -> String {
 /// Whether a changed path means what it says: no dot segments, in whatever spelling, and no second slash at its
 /// beginning, which a backend may take for an authority.
 fn is_sound(path: &str) -> bool {
-    let is_dots = |segment: &str| {
-        let plain = segment.replace("%2e", ".").replace("%2E", ".");
-        plain == "." || plain == ".."
-    };
-    !path.starts_with("//") && !path.split(['/', '\\']).any(is_dots) && path.parse::<http::uri::PathAndQuery>().is_ok()
+    !path.starts_with("//") && !has_dot_segments(path) && path.parse::<http::uri::PathAndQuery>().is_ok()
 }
 
 impl fmt::Display for PathChange {

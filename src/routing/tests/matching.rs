@@ -43,6 +43,20 @@ fn explain_gives_each_loser_its_reason() {
 }
 
 #[test]
+fn explain_tells_of_a_request_that_is_refused_before_any_rule_is_asked() {
+    let mut routes = routes();
+    routes.apply(named("shop", 0, &["a.test"], vec![Matcher::any()]));
+    let table = routes.snapshot();
+    let (method, mut headers) = (Method::GET, HeaderMap::new());
+    let told = table.explain(&RequestView::new("a.test", "/a/%2E./b", &method, &headers));
+    assert!(told.winner.is_none() && told.losers.is_empty() && told.backends.is_empty(), "{told:?}");
+    assert!(told.decision.contains("with 400") && told.decision.contains("dot segments"), "{}", told.decision);
+    headers.insert("x_user", http::HeaderValue::from_static("a"));
+    let told = table.explain(&RequestView::new("a.test", "/", &method, &headers));
+    assert!(told.winner.is_none() && told.decision.contains("x_user has an underscore"), "{}", told.decision);
+}
+
+#[test]
 fn a_priority_goes_before_specificity_and_before_age() {
     let mut routes = routes();
     let spec = |name: &str, matcher, priority| RuleSpec { priority, ..rule(name, matcher) };

@@ -4,7 +4,7 @@
 /// be encoded themselves, with parameters behind a semicolon or without. Such a path is matched as one thing and served as another.
 ///
 /// One look at each byte, and nothing kept.
-pub(super) fn has_dot_segments(path: &str) -> bool {
+pub fn has_dot_segments(path: &str) -> bool {
     let mut rest = path.as_bytes();
     // Dots at the beginning of a segment; none: something else is in it.
     let mut dots = Some(0_u8);
