@@ -11,6 +11,7 @@
 )]
 
 mod bad_input;
+mod conformance;
 mod crashes;
 mod edge;
 mod explained;
