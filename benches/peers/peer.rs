@@ -156,10 +156,14 @@ pub fn free() -> SocketAddr {
     TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap()
 }
 
-/// A certificate of P-256, as Doorstep makes its own: `cert.pem`, `key.pem`, and both in `both.pem`.
+/// A certificate of P-256, as Doorstep makes its own: `cert.pem`, `key.pem`, and both in `both.pem`. It is for the address as well,
+/// which wrk names as the server.
 fn write_certificate(folder: &Path) {
     let key = rcgen::KeyPair::generate().unwrap();
-    let certificate = rcgen::CertificateParams::new(vec![HOST.to_owned()]).unwrap().self_signed(&key).unwrap();
+    let certificate = rcgen::CertificateParams::new(vec![HOST.to_owned(), "127.0.0.1".to_owned()])
+        .unwrap()
+        .self_signed(&key)
+        .unwrap();
     let (certificate, key) = (certificate.pem(), key.serialize_pem());
     fs::write(folder.join("cert.pem"), &certificate).unwrap();
     fs::write(folder.join("key.pem"), &key).unwrap();
@@ -257,7 +261,6 @@ fn caddy(folder: &Path, doors: Doors, backend: SocketAddr) -> Vec<String> {
 {{
   admin off
   auto_https off
-  default_sni {HOST}
   http_port {http}
   https_port {https}
 }}
