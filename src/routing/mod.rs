@@ -33,8 +33,7 @@ pub use contribution::{
 pub use endpoints::{Cluster, ClusterName, Endpoint, EndpointSet, EndpointState, PortName, Protocol};
 pub use explain::{ExplainedAnswer, ExplainedBackend, ExplainedEndpoint, ExplainedRule, Explanation, Loser};
 pub use filter::{
-    Answer, Cors, FieldChanges, Filter, Passage, PathChange, Redirect, RedirectStatus, Target, X_FORWARDED_PREFIX,
-    is_changeable, respond,
+    Answer, Cors, FieldChanges, Filter, Passage, PathChange, Redirect, RedirectStatus, Target, is_changeable, respond,
 };
 pub use host::HostRoutes;
 pub use index::{ClassHosts, Routes};
