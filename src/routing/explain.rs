@@ -21,7 +21,7 @@ pub struct Explanation {
     /// What the winner's filters do to the request, in their order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub filters: Vec<String>,
-    /// What comes of the request behind these filters.
+    /// What comes of the request behind these filters, or the refusal that goes before every rule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub outcome: Option<ExplainedAnswer>,
     /// Where the winner leads.
@@ -48,7 +48,7 @@ pub struct ExplainedRule {
     pub matches: String,
 }
 
-/// What comes of a request behind the filters of its rule.
+/// What comes of a request behind the filters of its rule, or before any rule is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ExplainedAnswer {
@@ -155,7 +155,7 @@ impl Snapshot {
         };
         let key = winner.and_then(|rule| rule.environment.clone()).or_else(|| self.personal(request.host));
         let note = key.as_ref().and_then(|key| self.environment(key));
-        let (winning, losers) = match refused {
+        let (winning, losers) = match &refused {
             Some(_) => (None, Vec::new()),
             None => self.asked(request, winner),
         };
@@ -168,7 +168,10 @@ impl Snapshot {
             winner: winner.zip(winning).map(|(rule, host)| describe(host, rule)),
             losers,
             filters: winner.map(|rule| rule.filters.iter().map(ToString::to_string).collect()).unwrap_or_default(),
-            outcome: winner.and_then(|rule| outcome(rule, request)),
+            outcome: match refused {
+                Some(reason) => Some(ExplainedAnswer::Refused { status: 400, reason }),
+                None => winner.and_then(|rule| outcome(rule, request)),
+            },
             backends: winner.map(|rule| backends(rule)).unwrap_or_default(),
             environment: key.as_ref().map(ToString::to_string),
             environment_state: expired.or_else(|| note.map(|note| format!("{}: {}", note.reason, note.message))),

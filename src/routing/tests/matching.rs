@@ -51,6 +51,10 @@ fn explain_tells_of_a_request_that_is_refused_before_any_rule_is_asked() {
     let told = table.explain(&RequestView::new("a.test", "/a/%2E./b", &method, &headers));
     assert!(told.winner.is_none() && told.losers.is_empty() && told.backends.is_empty(), "{told:?}");
     assert!(told.decision.contains("with 400") && told.decision.contains("dot segments"), "{}", told.decision);
+    let outcome = told.outcome.as_ref();
+    assert!(
+        matches!(outcome, Some(ExplainedAnswer::Refused { status: 400, reason }) if reason.contains("dot segments"))
+    );
     headers.insert("x_user", http::HeaderValue::from_static("a"));
     let told = table.explain(&RequestView::new("a.test", "/", &method, &headers));
     assert!(told.winner.is_none() && told.decision.contains("x_user has an underscore"), "{}", told.decision);
