@@ -11,6 +11,9 @@ use tokio::net::TcpStream;
 const GET: &[u8] = b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
 const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
+/// What is offered; what is said; what comes back.
+type Case = (&'static [&'static [u8]], &'static [u8], Option<&'static [u8]>);
+
 async fn secure() -> (RawBackend, Gateway, SocketAddr, rustls::ClientConfig) {
     let backend = RawBackend::start(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
     let (server, client) = super::protocols::tls_config();
@@ -67,8 +70,7 @@ async fn tls_and_the_proxy_protocol_at_the_port_for_http_are_bad_requests() {
 #[tokio::test]
 async fn what_alpn_agreed_upon_is_what_is_spoken() {
     let (backend, gateway, https, client) = secure().await;
-    // What is offered; what is said; what comes back.
-    let cases: [(&[&[u8]], &[u8], Option<&[u8]>); 7] = [
+    let cases: [Case; 7] = [
         (&[b"http/1.1"], GET, Some(b"HTTP/1.1 200")),
         (&[b"http/1.0"], b"GET / HTTP/1.0\r\nHost: a.test\r\n\r\n", Some(b"HTTP/1.0 200")),
         (&[b"h2", b"http/1.1"], HTTP2, Some(b"\0\0")),
