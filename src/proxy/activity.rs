@@ -8,6 +8,7 @@ pub(super) use watched::Watched;
 use super::flood::{Earned, Flood};
 use super::limits::Limits;
 use crate::telemetry::metrics;
+use http::{HeaderName, HeaderValue, request::Parts};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -29,6 +30,8 @@ pub(super) struct Activity {
     blocked_since: AtomicU64,
     /// When the last request ended; milliseconds since the epoch.
     idle_since: AtomicU64,
+    /// Bytes of the heads of an HTTP/2 client's requests under way.
+    heads: AtomicU64,
     /// Requests that have begun.
     begun: AtomicU64,
     /// The number of the first request whose head says its content's length in two ways; 0: none has. Such a request is refused and ends its connection, so that no
@@ -66,6 +69,7 @@ impl Activity {
             kept_back: AtomicBool::new(false),
             blocked_since: AtomicU64::new(0),
             idle_since: AtomicU64::new(now),
+            heads: AtomicU64::new(0),
             begun: AtomicU64::new(0),
             two_lengths: AtomicU64::new(0),
             earned: Earned::new(limits.http2_unanswered_resets, limits.http2_streams.saturating_mul(2)),
@@ -106,6 +110,28 @@ impl Activity {
     pub(super) fn end(&self) {
         self.in_flight.store(self.in_flight.load(Relaxed).saturating_sub(1), Relaxed);
         self.idle_since.store(self.now(), Relaxed);
+    }
+
+    /// Counts the head of a request, as HTTP/2 counts it (RFC 9113, section 6.5.2); gives its bytes. Of HTTP/1.1 there is one at a time.
+    pub(super) fn holds_head(&self, head: &Parts) -> u64 {
+        if !self.multiplexed.load(Relaxed) {
+            return 0;
+        }
+        let field = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 32;
+        let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+        let bytes = (head.headers.iter().map(field).sum::<usize>() + target) as u64;
+        self.heads.store(self.heads.load(Relaxed) + bytes, Relaxed);
+        bytes
+    }
+
+    /// So many bytes of heads are held no longer.
+    pub(super) fn dropped_head(&self, bytes: u64) {
+        self.heads.store(self.heads.load(Relaxed).saturating_sub(bytes), Relaxed);
+    }
+
+    /// Bytes of the heads of an HTTP/2 client's requests under way.
+    pub(super) fn heads(&self) -> u64 {
+        self.heads.load(Relaxed)
     }
 
     /// The head of an answer is there.

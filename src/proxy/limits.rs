@@ -45,6 +45,8 @@ pub struct Limits {
     pub http2_connection_window: u32,
     /// Bytes of the HPACK table.
     pub http2_header_table: u32,
+    /// Bytes of the heads of all requests under way on an HTTP/2 connection.
+    pub http2_heads: u64,
     /// Streams that a client may reset before they are looked at.
     pub http2_pending_resets: usize,
     /// Resets that a client may provoke.
@@ -91,6 +93,7 @@ impl Default for Limits {
             http2_stream_window: 64 * 1024,
             http2_connection_window: 1024 * 1024,
             http2_header_table: 4096,
+            http2_heads: 1024 * 1024,
             http2_pending_resets: 50,
             http2_local_resets: 500,
             http2_unanswered_resets: 50,

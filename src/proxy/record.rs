@@ -39,6 +39,8 @@ pub(super) struct Record {
     pub(super) bytes_out: u64,
     pub(super) connect: Option<Duration>,
     head: Option<Duration>,
+    /// Bytes of its head that count for its connection.
+    held: u64,
     /// Whether a pod of an environment answers, which is told to the worker's count of uses.
     is_use: bool,
     /// How it ended, if not by a complete response. At first: the client went before there was one.
@@ -70,6 +72,7 @@ impl Record {
             bytes_out: 0,
             connect: None,
             head: None,
+            held: client.activity.holds_head(parts),
             is_use: false,
             end: Some("ClientAbort"),
         })
@@ -98,6 +101,8 @@ impl Record {
     pub(super) fn refused(&mut self, refusal: &Refusal) {
         self.status = Some(refusal.status());
         self.client.activity.answered();
+        // Nothing of it is kept, however long the client takes to read why.
+        self.client.activity.dropped_head(std::mem::take(&mut self.held));
         self.refusal = Some((refusal.code(), refusal.proxy_status()));
         self.environment = refusal.environment().map(ToString::to_string);
         if let Refusal::Asleep { key, wakes: true, .. } = refusal {
@@ -165,6 +170,7 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         self.client.activity.end();
+        self.client.activity.dropped_head(self.held);
         self.count();
         self.write();
     }
