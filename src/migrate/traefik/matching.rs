@@ -185,7 +185,7 @@ fn version_3(name: &str, values: &[&str]) -> Translated {
         ("Host", ["*"]) => Map::new(),
         ("Host", [host]) => object("host", host_value(host)),
         ("HostRegexp", [regex]) => object("host", looked_for(regex)?),
-        ("Path", [path]) => object("path", json!({"exact": slashed(path)?})),
+        ("Path", [path]) => exactly(slashed(path)?),
         ("PathPrefix", [path]) => begins(slashed(path)?),
         ("PathRegexp", [regex]) => object("path", looked_for(regex)?),
         ("Method", [method]) => object("method", json!(method.to_ascii_uppercase())),
@@ -228,7 +228,7 @@ fn version_2(name: &str, values: &[&str]) -> Translated {
         }),
         "Path" => one_of(&|path| match is_template(path) {
             true => Ok(object("path", json!({"regex": compiled(template(slashed(path)?, '/')?)?}))),
-            false => Ok(object("path", json!({"exact": slashed(path)?}))),
+            false => Ok(exactly(slashed(path)?)),
         }),
         "PathPrefix" => one_of(&|path| match is_template(path) {
             true => {
@@ -272,7 +272,39 @@ fn host_value(host: &str) -> Value {
 
 /// Traefik's PathPrefix is to the byte.
 fn begins(path: &str) -> Map<String, Value> {
-    if path == "/" { Map::new() } else { object("path", json!({"begins": path})) }
+    match encoded(path) {
+        Some(regex) => object("path", json!({"regex": format!("{regex}(?s:.*)")})),
+        None if path == "/" => Map::new(),
+        None => object("path", json!({"begins": path})),
+    }
+}
+
+fn exactly(path: &str) -> Map<String, Value> {
+    match encoded(path) {
+        Some(regex) => object("path", json!({"regex": regex})),
+        None => object("path", json!({"exact": path})),
+    }
+}
+
+/// The expression of a path with characters that a request should have percent-encoded: Traefik decodes them before it compares.
+fn encoded(path: &str) -> Option<String> {
+    let is_sent = |c: char| c.is_ascii_graphic() && !"\"<>^`{|}\\".contains(c);
+    if path.chars().all(is_sent) {
+        return None;
+    }
+    let mut regex = String::new();
+    for c in path.chars() {
+        let text = c.to_string();
+        if is_sent(c) {
+            regex.push_str(&regex::escape(&text));
+        } else {
+            let bytes: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            // Some clients send a bar or a brace as it is.
+            let raw = if c.is_ascii_graphic() { format!("{}|", regex::escape(&text)) } else { String::new() };
+            regex.push_str(&format!("(?i:{raw}{bytes})"));
+        }
+    }
+    Some(regex)
 }
 
 fn named(field: &str, name: &str, value: Value) -> Map<String, Value> {
