@@ -51,9 +51,12 @@ pub fn result<T: Serialize>(
     }
 }
 
-/// The names of the items of a list, or that of the one thing. What is made by the manager has an id in its place.
-fn names(value: &Value) -> Option<Vec<&str>> {
-    let name = |item| ["id", "name"].iter().find_map(|field| Value::get(item, field)?.as_str());
+/// The names of the items of a list, or that of the one thing: that by which another command finds it.
+fn names(value: &Value) -> Option<Vec<String>> {
+    let name = |item: &Value| {
+        let field = ["number", "id", "name"].iter().find_map(|field| item.get(field))?;
+        Some(field.as_str().map_or_else(|| field.to_string(), str::to_owned))
+    };
     match value.get("items").unwrap_or(value) {
         Value::Array(items) => items.iter().map(name).collect(),
         one => Some(vec![name(one)?]),
@@ -155,11 +158,13 @@ mod tests {
 
     #[test]
     fn a_name_is_that_by_which_the_next_command_finds_it() {
+        let names = |value| names(&value).map(|names| names.join(" "));
         let environments = json!({"items": [{"name": "a-b", "user": "a"}, {"name": "c-d"}], "next": null});
-        assert_eq!(names(&environments).unwrap(), ["a-b", "c-d"]);
-        assert_eq!(names(&json!([{"id": "t1", "name": "ci"}])).unwrap(), ["t1"]);
-        assert_eq!(names(&json!({"name": "integration"})).unwrap(), ["integration"]);
-        assert_eq!(names(&json!({"items": []})).unwrap(), Vec::<&str>::new());
-        assert_eq!(names(&json!({"items": [{"number": 1}]})), None);
+        assert_eq!(names(environments).unwrap(), "a-b c-d");
+        assert_eq!(names(json!([{"id": "t1", "name": "ci"}])).unwrap(), "t1");
+        assert_eq!(names(json!({"items": [{"number": 7, "name": "somebody"}]})).unwrap(), "7");
+        assert_eq!(names(json!({"name": "integration"})).unwrap(), "integration");
+        assert_eq!(names(json!({"items": []})).unwrap(), "");
+        assert_eq!(names(json!({"items": [{"user": "a"}]})), None);
     }
 }

@@ -46,7 +46,7 @@ fn a_log_that_nobody_reads_any_more_is_not_followed_on() {
     assert_eq!(ended(follow), (Some(0), String::new()));
     let names = doorstep.cli(&["env", "list", "-o", "name"]);
     assert_eq!(texts(&names).0, "haimaz-integration\n");
-    let none = doorstep.cli(&["audit", "-o", "name"]);
+    let none = doorstep.cli(&["explain", "http://nowhere.test/", "-o", "name"]);
     assert_eq!(none.status.code(), Some(2), "{:?}", texts(&none));
     doorstep.stop();
 }
