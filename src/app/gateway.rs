@@ -15,6 +15,7 @@ use crate::telemetry::access_log::Sink;
 use crate::telemetry::{health, logs, recorder};
 use crate::tls::Authority;
 use anyhow::{Context, Result, bail};
+use axum::http::StatusCode;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -149,9 +150,14 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
         metrics,
         rights::told(data_plane.readiness(), move || rights.as_ref().map(rights::lines).unwrap_or_default()),
     );
-    let router = router.merge(serves::router(data_plane.table.clone()));
+    let router = router.merge(serves::router(data_plane.table.clone())).fallback(no_page);
     let pages = tokio::spawn(api::serve(listener, None, router, ServeLimits::default(), pages_end.clone()));
     Ok(Gateway { _folder: folder, addresses, admin, data_plane, pages, pages_end, shutdown_delay })
+}
+
+/// What somebody gets who looks around on the admin port.
+async fn no_page() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, "there is no such page here; there are /metrics, /livez, /readyz and /readyz?verbose\n")
 }
 
 impl Gateway {

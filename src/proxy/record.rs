@@ -1,7 +1,8 @@
 //! What happened to a request: written when it is over, however it ended.
 
 use super::body::Progress;
-use super::connection::{Client, End};
+use super::connection::Client;
+use super::drive::End;
 use super::refusal::{BadRequest, Refusal};
 use super::uses;
 use crate::routing::{Endpoint, Rule};

@@ -5,8 +5,12 @@ use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
+const BUILD_INFO: &str = "doorstep_build_info";
+
 /// Tells the recorder each metric's unit and help. Call it once, after a recorder is installed.
 pub fn describe() {
+    describe_gauge!(BUILD_INFO, Unit::Count, "1, with the version that runs");
+    gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     describe_proxy();
     describe_table();
     describe_last_good();
@@ -42,6 +46,7 @@ fn describe_table() {
         "When a certificate ends, in seconds since 1970, by its Secret; 0: not in use any more"
     );
     describe_gauge!(CERTIFICATE_EARLIEST, Unit::Seconds, "When the first of all certificates ends; 0: there is none");
+    describe_gauge!(ROUTES_FILE_MISTAKES, Unit::Count, "Mistakes in the file of routes as it is now");
     describe_gauge!(TABLE_GENERATION, Unit::Count, "How often a route table was published");
     describe_gauge!(TABLE_HOSTS, Unit::Count, "Hosts in the published route table");
     describe_gauge!(

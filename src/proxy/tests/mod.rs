@@ -8,6 +8,7 @@ mod floods;
 mod framing;
 mod h2c;
 mod harness;
+mod idle;
 mod one_view;
 mod protocols;
 mod raw_backend;
