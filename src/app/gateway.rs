@@ -9,7 +9,7 @@ use crate::cluster::rights::{Role, Scope};
 pub use crate::discovery::{CertificateConfig, SecretKey};
 use crate::discovery::{DiscoveryConfig, EndpointPolicy, LastGoodConfig, Namespaces};
 use crate::model::{Clock, Hostname};
-use crate::proxy::GatewayConfig;
+use crate::proxy::{GatewayConfig, Limits};
 use crate::routing::Locality;
 use crate::telemetry::access_log::Sink;
 use crate::telemetry::{health, logs, recorder};
@@ -54,6 +54,8 @@ pub struct GatewayOptions {
     pub shutdown_delay: Duration,
     /// Whether another gateway of the same user may have the same ports.
     pub share_port: bool,
+    /// Whether endpoints are left alone for a while for their answers of 502, 503 and 504.
+    pub eject_by_status: bool,
     /// How long requests under way may take when it ends.
     pub grace: Duration,
     /// Where the access log goes.
@@ -112,6 +114,7 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
             http: Some(options.http),
             https: Some(options.https),
             share_port: options.share_port,
+            limits: Limits { eject_by_status: options.eject_by_status, ..Limits::default() },
             ..GatewayConfig::default()
         },
         authority,

@@ -5,6 +5,7 @@ use super::drive::{End, drive};
 use super::flood::{Bounds, Frames};
 use super::forward;
 use super::record;
+use super::refusal::{BadRequest, Refusal};
 use super::stall::Streams;
 use super::unread;
 use super::worker::{ConnectionGuard, Worker};
@@ -19,7 +20,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 /// The client's side of a connection: what each of its requests needs to know.
@@ -67,7 +68,13 @@ async fn serve_plain(guard: &ConnectionGuard, mut stream: TcpStream, peer: Socke
 
 async fn serve_tls(guard: &ConnectionGuard, stream: TcpStream, peer: SocketAddr, port: u16, tls: TlsAcceptor) {
     let worker = guard.worker();
-    let stream = match timeout(worker.limits.handshake, tls.accept(stream)).await {
+    let deadline = Instant::now() + worker.limits.handshake;
+    if let Ok(true) = timeout_at(deadline, is_plain(&stream)).await {
+        let client = Client::new(worker, peer, port, None);
+        let refusal = Refusal::BadRequest(BadRequest::PlainToTls);
+        return unread::last_words(&client, Some(refusal), stream).await;
+    }
+    let stream = match timeout_at(deadline, tls.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "a TLS handshake failed");
@@ -84,6 +91,12 @@ async fn serve_tls(guard: &ConnectionGuard, stream: TcpStream, peer: SocketAddr,
     let mut client = Client::new(worker, peer, port, sni);
     client.tls = true;
     serve_http(client, stream, Vec::new(), is_http2).await;
+}
+
+/// Whether a method's name comes in the place of a TLS record: rustls would answer with an alert, which says nothing to people.
+async fn is_plain(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    matches!(stream.peek(&mut first).await, Ok(1)) && first[0].is_ascii_alphabetic()
 }
 
 /// Reads until it is clear whether the client speaks HTTP/2. `None`: it has gone.

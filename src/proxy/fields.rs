@@ -177,12 +177,41 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
+/// Whether a Content-Length is written as everybody reads it: digits, and no leading zero.
+pub(super) fn is_plain_length(value: &HeaderValue) -> bool {
+    let bytes = value.as_bytes();
+    bytes.iter().all(u8::is_ascii_digit) && (bytes.len() == 1 || bytes.first().is_some_and(|first| *first != b'0'))
+}
+
+/// Whether a backend's fields say in one way where its content ends: by no transfer coding but chunked, once. hyper takes others as well; a
+/// client would get content in a coding that it is not told of.
+pub(super) fn is_framed(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return true };
+    codings.next().is_none() && coding.as_bytes().eq_ignore_ascii_case(b"chunked")
+}
+
+/// Writes a length that is said several times, or as a list of equal numbers, once (RFC 9110, section 8.6).
+fn say_length_once(headers: &mut HeaderMap) {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return };
+    if lengths.next().is_none() && is_plain_length(first) {
+        return;
+    }
+    let number = first.to_str().ok().and_then(|text| text.split(',').next()?.trim().parse::<u64>().ok());
+    match number {
+        Some(number) => drop(headers.insert(header::CONTENT_LENGTH, HeaderValue::from(number))),
+        None => drop(headers.remove(header::CONTENT_LENGTH)),
+    }
+}
+
 /// Makes a backend's fields those for the client.
 pub(super) fn to_client(headers: &mut HeaderMap, status: StatusCode) {
     if headers.contains_key(header::TRANSFER_ENCODING) || status == StatusCode::SWITCHING_PROTOCOLS {
         // Beside a transfer coding a length is void (RFC 9112, section 6.3); sent on it would frame the message wrongly.
         headers.remove(header::CONTENT_LENGTH);
     }
+    say_length_once(headers);
     remove_hop_by_hop(headers);
 }
 

@@ -199,6 +199,8 @@ pub(super) fn connection_ended(client: &Client, end: &End) -> Option<Refusal> {
     match end {
         End::Done => None,
         End::Broken(error) if error.is_parse() && client.activity.has_kept_back() => Some(unreadable(error)),
+        // HTTP/2 where HTTP/1.1 was agreed upon: hyper says nothing to it.
+        End::Broken(error) if error.is_parse_version_h2() => Some(unreadable(error)),
         End::Broken(error) => {
             if error.is_parse() {
                 // The rest of a pipelined read: hyper's own answer is out already.

@@ -9,6 +9,8 @@ mod framing;
 mod h2c;
 mod harness;
 mod idle;
+mod odd_backends;
+mod odd_clients;
 mod one_view;
 mod protocols;
 mod raw_backend;
