@@ -9,12 +9,13 @@ use crate::cluster::rights::{Role, Scope};
 pub use crate::discovery::{CertificateConfig, SecretKey};
 use crate::discovery::{DiscoveryConfig, EndpointPolicy, LastGoodConfig, Namespaces};
 use crate::model::{Clock, Hostname};
-use crate::proxy::GatewayConfig;
+use crate::proxy::{GatewayConfig, Limits};
 use crate::routing::Locality;
 use crate::telemetry::access_log::Sink;
 use crate::telemetry::{health, logs, recorder};
 use crate::tls::Authority;
 use anyhow::{Context, Result, bail};
+use axum::http::StatusCode;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -53,6 +54,8 @@ pub struct GatewayOptions {
     pub shutdown_delay: Duration,
     /// Whether another gateway of the same user may have the same ports.
     pub share_port: bool,
+    /// Whether endpoints are left alone for a while for their answers of 502, 503 and 504.
+    pub eject_by_status: bool,
     /// How long requests under way may take when it ends.
     pub grace: Duration,
     /// Where the access log goes.
@@ -111,6 +114,7 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
             http: Some(options.http),
             https: Some(options.https),
             share_port: options.share_port,
+            limits: Limits { eject_by_status: options.eject_by_status, ..Limits::default() },
             ..GatewayConfig::default()
         },
         authority,
@@ -149,9 +153,14 @@ pub async fn build(options: GatewayOptions) -> Result<Gateway> {
         metrics,
         rights::told(data_plane.readiness(), move || rights.as_ref().map(rights::lines).unwrap_or_default()),
     );
-    let router = router.merge(serves::router(data_plane.table.clone()));
+    let router = router.merge(serves::router(data_plane.table.clone())).fallback(no_page);
     let pages = tokio::spawn(api::serve(listener, None, router, ServeLimits::default(), pages_end.clone()));
     Ok(Gateway { _folder: folder, addresses, admin, data_plane, pages, pages_end, shutdown_delay })
+}
+
+/// What somebody gets who looks around on the admin port.
+async fn no_page() -> (StatusCode, &'static str) {
+    (StatusCode::NOT_FOUND, "there is no such page here; there are /metrics, /livez, /readyz and /readyz?verbose\n")
 }
 
 impl Gateway {

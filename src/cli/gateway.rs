@@ -64,6 +64,9 @@ pub(super) struct Arguments {
     /// Let another gateway of the same user have the same ports, so that one can take over from the other
     #[arg(long)]
     share_port: bool,
+    /// Never leave an endpoint alone for its answers of 502, 503 and 504
+    #[arg(long)]
+    no_status_ejection: bool,
     /// Where the access log goes: a file, - for standard output, or off
     #[arg(long, value_name = "FILE", default_value = "-")]
     access_log: String,
@@ -103,6 +106,7 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         shutdown_delay: Duration::from_secs(arguments.shutdown_delay),
         grace: Duration::from_secs(arguments.drain),
         share_port: arguments.share_port,
+        eject_by_status: !arguments.no_status_ejection,
         access_log: super::up::sink(&arguments.access_log),
     };
     Ok(crate::app::gateway::run(options, greet)?)

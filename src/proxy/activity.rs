@@ -167,8 +167,17 @@ impl Activity {
         self.is_in_head() && self.has_bytes.load(Relaxed)
     }
 
-    /// When the connection is to be closed if nothing happens. `stopping`: since when the gateway stops.
-    pub(super) fn deadline(&self, limits: &Limits, stopping: Option<Instant>) -> Option<Instant> {
+    /// Whether nothing is under way and nothing has begun: closed now, it loses no request that was read.
+    pub(super) fn is_idle(&self) -> bool {
+        let has_begun = self.has_bytes.load(Relaxed) || self.multiplexed.load(Relaxed);
+        self.in_flight.load(Relaxed) == 0
+            && self.blocked_since.load(Relaxed) == 0
+            && self.flooded_since.load(Relaxed) == 0
+            && !(self.head_since.load(Relaxed) > 0 && has_begun)
+    }
+
+    /// When the connection is to be closed if nothing happens. `leaving`: since when the client is told to go, or the gateway stops.
+    pub(super) fn deadline(&self, limits: &Limits, leaving: Option<Instant>) -> Option<Instant> {
         let at = |since: u64, limit: Duration| Some(self.epoch + Duration::from_millis(since) + limit);
         let blocked = self.blocked_since.load(Relaxed);
         let head = self.head_since.load(Relaxed);
@@ -182,12 +191,12 @@ impl Activity {
             at(head, limits.head)
         } else if self.in_flight.load(Relaxed) > 0 {
             None
-        } else if head > 0 && (stopping.is_none() || self.has_bytes.load(Relaxed)) {
+        } else if head > 0 && (leaving.is_none() || self.has_bytes.load(Relaxed)) {
             at(head, limits.head)
         } else {
             let idle_since = self.epoch + Duration::from_millis(self.idle_since.load(Relaxed));
             let idle = idle_since + limits.client_idle;
-            Some(stopping.map_or(idle, |since| idle.min(since.max(idle_since) + limits.last_call)))
+            Some(leaving.map_or(idle, |since| since.max(idle_since) + limits.last_call))
         }
     }
 }

@@ -171,6 +171,8 @@ pub(super) struct FromBackend {
     lease: Option<Lease<RequestBody>>,
     request_content: Rc<Cell<Progress>>,
     record: Box<Record>,
+    /// Why it ends, until the head of the response is out.
+    broken: Option<Box<BodyError>>,
 }
 
 impl FromBackend {
@@ -209,7 +211,8 @@ impl ResponseBody {
         request_content: Rc<Cell<Progress>>,
         record: Box<Record>,
     ) -> Self {
-        let mut body = FromBackend { incoming, silence: Silence::new(idle), lease, request_content, record };
+        let mut body =
+            FromBackend { incoming, silence: Silence::new(idle), lease, request_content, record, broken: None };
         if body.incoming.is_end_stream() {
             body.end();
         }
@@ -230,6 +233,9 @@ impl Body for ResponseBody {
             }
             Self::Streamed(body) => body,
         };
+        if let Some(error) = body.broken.take() {
+            return Poll::Ready(Some(Err(*error)));
+        }
         match Pin::new(&mut body.incoming).poll_frame(cx) {
             Poll::Pending => {
                 body.record.client().activity.waits();
@@ -241,7 +247,14 @@ impl Body for ResponseBody {
             Poll::Ready(Some(Err(error))) => {
                 let error = BodyError::from(error);
                 body.fail(&error);
-                Poll::Ready(Some(Err(error)))
+                if body.record.bytes_out > 0 {
+                    return Poll::Ready(Some(Err(error)));
+                }
+                // It broke at once, and hyper would end without having written the head: the client would see a connection that was closed
+                // for no reason, and may ask again what was done. Meanwhile the head goes out.
+                body.broken = Some(Box::new(error));
+                cx.waker().wake_by_ref();
+                Poll::Pending
             }
             Poll::Ready(Some(Ok(mut frame))) => {
                 body.silence.broken();

@@ -1,9 +1,11 @@
 //! One client connection: TLS, the protocol, and its deadlines.
 
 use super::activity::{Activity, Watched};
+use super::drive::{End, drive};
 use super::flood::{Bounds, Frames};
 use super::forward;
 use super::record;
+use super::refusal::{BadRequest, Refusal};
 use super::stall::Streams;
 use super::unread;
 use super::worker::{ConnectionGuard, Worker};
@@ -12,15 +14,13 @@ use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_rustls::TlsAcceptor;
 
 /// The client's side of a connection: what each of its requests needs to know.
@@ -68,7 +68,13 @@ async fn serve_plain(guard: &ConnectionGuard, mut stream: TcpStream, peer: Socke
 
 async fn serve_tls(guard: &ConnectionGuard, stream: TcpStream, peer: SocketAddr, port: u16, tls: TlsAcceptor) {
     let worker = guard.worker();
-    let stream = match timeout(worker.limits.handshake, tls.accept(stream)).await {
+    let deadline = Instant::now() + worker.limits.handshake;
+    if let Ok(true) = timeout_at(deadline, is_plain(&stream)).await {
+        let client = Client::new(worker, peer, port, None);
+        let refusal = Refusal::BadRequest(BadRequest::PlainToTls);
+        return unread::last_words(&client, Some(refusal), stream).await;
+    }
+    let stream = match timeout_at(deadline, tls.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "a TLS handshake failed");
@@ -85,6 +91,12 @@ async fn serve_tls(guard: &ConnectionGuard, stream: TcpStream, peer: SocketAddr,
     let mut client = Client::new(worker, peer, port, sni);
     client.tls = true;
     serve_http(client, stream, Vec::new(), is_http2).await;
+}
+
+/// Whether a method's name comes in the place of a TLS record: rustls would answer with an alert, which says nothing to people.
+async fn is_plain(stream: &TcpStream) -> bool {
+    let mut first = [0];
+    matches!(stream.peek(&mut first).await, Ok(1)) && first[0].is_ascii_alphabetic()
 }
 
 /// Reads until it is clear whether the client speaks HTTP/2. `None`: it has gone.
@@ -133,7 +145,7 @@ where
             .enable_connect_protocol();
         let mut connection = pin!(builder.serve_connection(io, service));
         // GOAWAY in two steps: what the client has sent before it saw the first one is served.
-        let end = drive(&client, connection.as_mut(), |connection| connection.graceful_shutdown()).await;
+        let end = drive(&client, connection.as_mut(), Some(|connection| connection.graceful_shutdown())).await;
         record::connection_ended(&client, &end);
     } else {
         let mut builder = http1::Builder::new();
@@ -146,65 +158,16 @@ where
         let mut connection = builder.serve_connection(io, service).with_upgrades();
         // A stopping gateway says `Connection: close` in its next response, and closes idle connections a little later: a
         // request that is on its way while the connection closes would be lost.
-        let end = drive(&client, Pin::new(&mut connection), |_| {}).await;
-        if let Some(refusal) = record::connection_ended(&client, &end)
-            && let Some(parts) = connection.into_parts()
-        {
-            Box::pin(unread::answer(&client, &refusal, parts.io.into_inner().into_inner())).await;
+        let end = drive(&client, Pin::new(&mut connection), None).await;
+        let refusal = record::connection_ended(&client, &end);
+        let is_over = matches!(end, End::Expired) && client.activity.is_idle();
+        let parts = if refusal.is_some() || is_over { connection.into_parts() } else { None };
+        // Boxed as it is made: the stream would have a second place in every connection's future.
+        let last_words = parts.map(|parts| unread::last_words(&client, refusal, parts.io.into_inner().into_inner()));
+        if let Some(last_words) = last_words {
+            last_words.await;
         }
     }
-}
-
-/// How a connection ended.
-pub(super) enum End {
-    /// As both sides wanted.
-    Done,
-    /// By an error.
-    Broken(hyper::Error),
-    /// Its time was over.
-    Expired,
-}
-
-/// Polls the connection until it ends, is idle for too long, or the gateway stops.
-async fn drive<C>(client: &Client, mut connection: Pin<&mut C>, wind_down: impl Fn(Pin<&mut C>)) -> End
-where
-    C: Future<Output = hyper::Result<()>>,
-{
-    let worker = &client.worker;
-    let mut stopped = pin!(worker.stopped());
-    let mut timer = pin!(sleep_until(Instant::now() + worker.limits.head));
-    let mut stopping = None;
-    poll_fn(|cx| {
-        loop {
-            match connection.as_mut().poll(cx) {
-                Poll::Ready(Ok(())) => return Poll::Ready(End::Done),
-                Poll::Ready(Err(error)) => return Poll::Ready(End::Broken(error)),
-                Poll::Pending => {}
-            }
-            if stopping.is_none() && stopped.as_mut().poll(cx).is_ready() {
-                stopping = Some(Instant::now());
-                wind_down(connection.as_mut());
-                continue;
-            }
-            let deadline = client.activity.deadline(&worker.limits, stopping);
-            if let Some(deadline) = deadline
-                && deadline < timer.deadline()
-            {
-                timer.as_mut().reset(deadline);
-            }
-            if timer.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            // It fired: either the connection's time is over, or it is due again only later.
-            let now = Instant::now();
-            match deadline {
-                Some(deadline) if deadline <= now => return Poll::Ready(End::Expired),
-                Some(deadline) => timer.as_mut().reset(deadline),
-                None => timer.as_mut().reset(now + worker.limits.head),
-            }
-        }
-    })
-    .await
 }
 
 impl Client {

@@ -29,8 +29,20 @@ fn options(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(',')).map(str::trim)
 }
 
-/// Removes what is for one hop only (RFC 9110, section 7.6.1).
+/// Whether a field is for one hop only, whatever Connection says (RFC 9110, section 7.6.1).
+fn is_for_one_hop(name: &HeaderName) -> bool {
+    matches!(
+        name.as_str(),
+        "connection" | "http2-settings" | "keep-alive" | "proxy-connection" | "te" | "transfer-encoding" | "upgrade"
+    )
+}
+
+/// Removes what is for one hop only.
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    // Most messages have none of them: one look over the names costs less than a search for each.
+    if !headers.keys().any(is_for_one_hop) {
+        return;
+    }
     if headers.contains_key(header::CONNECTION) {
         // The names are collected first: a line may name Connection itself.
         let named: Vec<HeaderName> = options(headers)
@@ -46,8 +58,10 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
         }
         headers.remove(header::CONNECTION);
     }
+    headers.remove(&HTTP2_SETTINGS);
     headers.remove(&KEEP_ALIVE);
     headers.remove(&PROXY_CONNECTION);
+    headers.remove(header::TE);
     headers.remove(header::TRANSFER_ENCODING);
     headers.remove(header::UPGRADE);
 }
@@ -61,6 +75,7 @@ pub(super) fn is_foreign(name: &HeaderName) -> bool {
             Some(rest) => !matches!(rest, "for" | "proto" | "host" | "port"),
             None => matches!(name, "x-original-url" | "x-rewrite-url"),
         },
+        Some(b'f') => name == "forwarded",
         Some(b'p') => name == "proxy",
         Some(_) | None => false,
     }
@@ -84,7 +99,6 @@ pub(super) fn check_trailers(trailers: &mut HeaderMap) {
             header::CONNECTION,
             header::CONTENT_LENGTH,
             header::COOKIE,
-            header::FORWARDED,
             header::HOST,
             header::PROXY_AUTHORIZATION,
             header::SET_COOKIE,
@@ -107,9 +121,6 @@ pub(super) fn to_backend(headers: &mut HeaderMap, checked: &Checked, client: &Cl
         te.to_str().is_ok_and(|te| te.split(',').any(|coding| coding.trim().eq_ignore_ascii_case("trailers")))
     });
     remove_hop_by_hop(headers);
-    headers.remove(header::TE);
-    headers.remove(&HTTP2_SETTINGS);
-    headers.remove(header::FORWARDED);
     if checked.has_foreign {
         remove_foreign(headers);
     }
@@ -166,12 +177,41 @@ fn join_cookies(headers: &mut HeaderMap) {
     }
 }
 
+/// Whether a Content-Length is written as everybody reads it: digits, and no leading zero.
+pub(super) fn is_plain_length(value: &HeaderValue) -> bool {
+    let bytes = value.as_bytes();
+    bytes.iter().all(u8::is_ascii_digit) && (bytes.len() == 1 || bytes.first().is_some_and(|first| *first != b'0'))
+}
+
+/// Whether a backend's fields say in one way where its content ends: by no transfer coding but chunked, once. hyper takes others as well; a
+/// client would get content in a coding that it is not told of.
+pub(super) fn is_framed(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let Some(coding) = codings.next() else { return true };
+    codings.next().is_none() && coding.as_bytes().eq_ignore_ascii_case(b"chunked")
+}
+
+/// Writes a length that is said several times, or as a list of equal numbers, once (RFC 9110, section 8.6).
+fn say_length_once(headers: &mut HeaderMap) {
+    let mut lengths = headers.get_all(header::CONTENT_LENGTH).iter();
+    let Some(first) = lengths.next() else { return };
+    if lengths.next().is_none() && is_plain_length(first) {
+        return;
+    }
+    let number = first.to_str().ok().and_then(|text| text.split(',').next()?.trim().parse::<u64>().ok());
+    match number {
+        Some(number) => drop(headers.insert(header::CONTENT_LENGTH, HeaderValue::from(number))),
+        None => drop(headers.remove(header::CONTENT_LENGTH)),
+    }
+}
+
 /// Makes a backend's fields those for the client.
 pub(super) fn to_client(headers: &mut HeaderMap, status: StatusCode) {
     if headers.contains_key(header::TRANSFER_ENCODING) || status == StatusCode::SWITCHING_PROTOCOLS {
         // Beside a transfer coding a length is void (RFC 9112, section 6.3); sent on it would frame the message wrongly.
         headers.remove(header::CONTENT_LENGTH);
     }
+    say_length_once(headers);
     remove_hop_by_hop(headers);
 }
 
@@ -187,7 +227,16 @@ pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
     if let Some(given) = headers.get(&X_REQUEST_ID).filter(valid) {
         return given.clone();
     }
-    HeaderValue::try_from(format!("{:032x}", fastrand::u128(..))).unwrap_or(HeaderValue::from_static("0"))
+    HeaderValue::from_bytes(&hexadecimal(fastrand::u128(..))).unwrap_or(HeaderValue::from_static("0"))
+}
+
+/// All 32 digits of a number. Each request gets one, and the formatter takes several times as long.
+fn hexadecimal(number: u128) -> [u8; 32] {
+    let mut digits = [0; 32];
+    for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(number.to_be_bytes()) {
+        *pair = [byte >> 4, byte & 15].map(|digit| if digit < 10 { b'0' + digit } else { b'a' + digit - 10 });
+    }
+    digits
 }
 
 #[cfg(test)]
@@ -239,6 +288,9 @@ mod tests {
         assert_eq!(request_id(&map(&[("x-request-id", "abc-1")])), "abc-1");
         for bad in ["", "a b", "a\"b", "<a>"] {
             assert_eq!(request_id(&map(&[("x-request-id", bad)])).len(), 32, "{bad}");
+        }
+        for number in [0, 0x0123_4567_89ab_cdef, u128::MAX, u128::MAX - 0xf0] {
+            assert_eq!(std::str::from_utf8(&hexadecimal(number)).unwrap(), format!("{number:032x}"));
         }
     }
 }

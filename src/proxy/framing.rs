@@ -82,7 +82,7 @@ impl Framing {
                 }
                 At::Head(Head { line: Line::Other, .. }) if byte != b'\n' => {
                     // Most bytes of a head: nothing is asked of them but where they end.
-                    let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
+                    let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
                     rest = rest.get(end..).unwrap_or_default();
                     self.at
                 }

@@ -106,13 +106,13 @@ pub fn bind(
     Ok(Bound { addresses, sockets, settings })
 }
 
-/// Offers HTTP/2 and HTTP/1.1, in this order, unless the configuration says something already.
+/// Offers HTTP/2, HTTP/1.1 and HTTP/1.0, in this order (a client that wants 1.0 alone names that alone), unless the configuration says something already.
 fn with_protocols(tls: Arc<rustls::ServerConfig>) -> Arc<rustls::ServerConfig> {
     if !tls.alpn_protocols.is_empty() {
         return tls;
     }
     let mut config = (*tls).clone();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = [&b"h2"[..], b"http/1.1", b"http/1.0"].map(<[u8]>::to_vec).into();
     Arc::new(config)
 }
 

@@ -35,6 +35,8 @@ pub struct Limits {
     pub wait: Duration,
     /// Requests under way to one endpoint; more wait until one of them ends.
     pub endpoint_requests: u32,
+    /// Whether answers of 502, 503 and 504 count as failures of their endpoint.
+    pub eject_by_status: bool,
     /// Streams of an HTTP/2 connection.
     pub http2_streams: u32,
     /// Window of an HTTP/2 stream, in bytes.
@@ -84,6 +86,7 @@ impl Default for Limits {
             patience: Duration::from_millis(250),
             wait: seconds(5),
             endpoint_requests: 1024,
+            eject_by_status: true,
             http2_streams: 100,
             http2_stream_window: 64 * 1024,
             http2_connection_window: 1024 * 1024,

@@ -7,6 +7,7 @@
 mod activity;
 mod body;
 mod connection;
+mod drive;
 mod fields;
 mod filters;
 mod flood;

@@ -1,7 +1,8 @@
 //! What happened to a request: written when it is over, however it ended.
 
 use super::body::Progress;
-use super::connection::{Client, End};
+use super::connection::Client;
+use super::drive::End;
 use super::refusal::{BadRequest, Refusal};
 use super::uses;
 use crate::routing::{Endpoint, Rule};
@@ -198,6 +199,8 @@ pub(super) fn connection_ended(client: &Client, end: &End) -> Option<Refusal> {
     match end {
         End::Done => None,
         End::Broken(error) if error.is_parse() && client.activity.has_kept_back() => Some(unreadable(error)),
+        // HTTP/2 where HTTP/1.1 was agreed upon: hyper says nothing to it.
+        End::Broken(error) if error.is_parse_version_h2() => Some(unreadable(error)),
         End::Broken(error) => {
             if error.is_parse() {
                 // The rest of a pipelined read: hyper's own answer is out already.

@@ -115,8 +115,12 @@ pub enum BadRequest {
     StrayUpgrade,
     /// An underscore in a field's name.
     Underscore,
+    /// A Content-Length that is no plain decimal number: some readers take a leading zero for another base.
+    Length,
     /// The content breaks the rules of its framing.
     Content,
+    /// Plain HTTP, on a port for TLS.
+    PlainToTls,
 }
 
 /// Whether a failed attempt may be made again.
@@ -439,6 +443,8 @@ impl BadRequest {
             Self::TwoLengths => "A request has either Content-Length or Transfer-Encoding, not both.",
             Self::TransferCoding => "The only transfer coding that is taken is chunked, once.",
             Self::StrayUpgrade => "An Upgrade field needs Connection: upgrade.",
+            Self::Length => "Content-Length must be a decimal number without leading zeros.",
+            Self::PlainToTls => "Plain HTTP was sent to a port for HTTPS; use a URL that begins with https.",
             Self::Content => "The content of the request cannot be read: its chunks or its length are wrong.",
             Self::Underscore => "Field names with underscores are refused; use hyphens.",
         }

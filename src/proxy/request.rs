@@ -85,6 +85,9 @@ fn check_method_and_target(parts: &Parts) -> Result<Option<Upgrade>, Refusal> {
 }
 
 fn check_framing(parts: &Parts, has_two_lengths: bool) -> Result<(), BadRequest> {
+    if parts.headers.get(header::CONTENT_LENGTH).is_some_and(|length| !fields::is_plain_length(length)) {
+        return Err(BadRequest::Length);
+    }
     let mut codings = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
     let Some(coding) = codings.next() else { return Ok(()) };
     if codings.next().is_some()

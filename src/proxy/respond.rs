@@ -25,7 +25,7 @@ pub(super) fn forward(
     request_content: Rc<Cell<Progress>>,
     record: Box<Record>,
 ) -> Response<ResponseBody> {
-    if is_unasked_switch(&response) {
+    if is_unasked_switch(&response) || !fields::is_framed(response.headers()) {
         return refuse(&Refusal::UpstreamProtocol, false, record);
     }
     streamed(response, Some(lease), idle, request_content, record)

@@ -8,9 +8,10 @@ use super::refusal::{BadRequest, Refusal};
 use super::waiting::{self, Turn};
 use super::worker::Worker;
 use crate::routing::{Cluster, Endpoint, EndpointState, Load, Protocol, RetryGuard, Rule};
+use crate::telemetry::metrics::Ejection;
 use crate::upstream::{ConnectError, Lease, Taken, Unavailable};
 use again::{Attempts, Copy, MOST_REPEATS};
-use http::{Request, Response, header};
+use http::{Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -176,7 +177,7 @@ impl Way<'_> {
                     let is_lost = self.is_lost(endpoint, answers);
                     let leaves = is_lost || own.is_some_and(|own| own <= Instant::now());
                     if let Some(place) = leaves.then(|| self.place_elsewhere(endpoint, record)).flatten() {
-                        self.blame(endpoint, is_lost);
+                        self.blame(endpoint, if is_lost { Ejection::Silence } else { Ejection::Failures });
                         return Err(Failure { place: Some(place), ..Failure::new(Refusal::ResponseHeadTimeout, None) });
                     }
                 }
@@ -185,7 +186,7 @@ impl Way<'_> {
         };
         match sent {
             Ok(Ok(answer)) => {
-                endpoint.load.succeeded();
+                self.answered(endpoint, answer.0.status());
                 Ok(answer)
             }
             // The client's fault: neither the endpoint nor its other connections have anything to do with it.
@@ -205,13 +206,14 @@ impl Way<'_> {
                 };
                 // A connection that was used before may have been closed for its age: that is no failure of the endpoint.
                 if !was_used {
-                    self.blame(endpoint, false);
+                    self.blame(endpoint, Ejection::Failures);
                 }
                 tracing::debug!(address = %endpoint.address, error = %failure.error, "an attempt failed");
                 Err(Failure::new(refusal, failure.unsent))
             }
             Err(_) => {
-                self.blame(endpoint, endpoint.load.is_silent_since(answers));
+                let is_silent = endpoint.load.is_silent_since(answers);
+                self.blame(endpoint, if is_silent { Ejection::Silence } else { Ejection::Failures });
                 Err(Failure::new(Refusal::ResponseHeadTimeout, None))
             }
         }
@@ -255,11 +257,11 @@ impl Way<'_> {
             tracing::debug!(%error, cluster = %self.cluster.name, "no connection to an endpoint");
             match error {
                 ConnectError::Refused { .. } => {
-                    self.blame(endpoint, false);
+                    self.blame(endpoint, Ejection::Failures);
                     Refusal::ConnectRefused
                 }
                 ConnectError::TimedOut { .. } => {
-                    self.blame(endpoint, false);
+                    self.blame(endpoint, Ejection::Failures);
                     Refusal::ConnectTimeout
                 }
                 ConnectError::Local { .. } => Refusal::ConnectExhausted,
@@ -268,15 +270,36 @@ impl Way<'_> {
         })
     }
 
+    /// An endpoint has answered: well, or with what says that it cannot.
+    fn answered(&self, endpoint: &Endpoint, status: StatusCode) {
+        let says_that_it_cannot =
+            matches!(status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::GATEWAY_TIMEOUT);
+        if says_that_it_cannot && self.worker.limits.eject_by_status {
+            self.blame(endpoint, Ejection::Status);
+        } else {
+            endpoint.load.succeeded();
+        }
+    }
+
+    /// Whether another endpoint answers well.
+    fn has_better(&self, endpoint: &Endpoint) -> bool {
+        let set = self.cluster.endpoints();
+        let is_better = |other: &Arc<Endpoint>| other.address != endpoint.address && other.load.does_well();
+        set.usable().iter().chain(set.ready()).any(is_better)
+    }
+
     /// Counts a failure of an endpoint. After some in a row, or one by which it is silent, it gets no requests for a while, if there is another.
-    fn blame(&self, endpoint: &Endpoint, is_silent: bool) {
-        let (now, has_others) = (Load::now(), self.has_others(endpoint));
-        let load = &endpoint.load;
-        let ejected = if is_silent { load.fell_silent(now, has_others) } else { load.failed(now, has_others) };
+    fn blame(&self, endpoint: &Endpoint, cause: Ejection) {
+        let (now, load) = (Load::now(), &endpoint.load);
+        let ejected = match cause {
+            Ejection::Failures => load.failed(now, self.has_others(endpoint)),
+            Ejection::Silence => load.fell_silent(now, self.has_others(endpoint)),
+            Ejection::Status => load.answered_in_trouble(now, self.has_better(endpoint)),
+        };
         if let Some(period) = ejected {
-            self.worker.metrics.ejections.increment(1);
-            let (address, cluster) = (endpoint.address, &self.cluster.name);
-            tracing::warn!(%address, %cluster, ?period, "an endpoint failed too often and gets no requests for a while");
+            self.worker.metrics.ejected(cause);
+            let (address, cluster, cause) = (endpoint.address, &self.cluster.name, cause.as_str());
+            tracing::warn!(%address, %cluster, ?period, cause, "an endpoint failed too often and gets no requests for a while");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Answers a request whose head was never read: hyper could not, or it did not come in time.
+//! Ends a connection on which no request is under way; answers one whose head was never read: hyper could not, or it did not come in time.
 
 use super::connection::Client;
 use super::fields;
@@ -6,6 +6,8 @@ use super::record;
 use super::refusal::Refusal;
 use super::respond;
 use http::HeaderMap;
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
@@ -15,8 +17,26 @@ use tokio::time::timeout;
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: u64 = 256 * 1024;
 
+/// What is said at last on a connection on which no request is under way.
+pub(super) fn last_words<'c, S>(
+    client: &'c Client,
+    refusal: Option<Refusal>,
+    mut stream: S,
+) -> Pin<Box<dyn Future<Output = ()> + 'c>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + 'c,
+{
+    Box::pin(async move {
+        match refusal {
+            Some(refusal) => answer(client, &refusal, stream).await,
+            // A TLS client is told that nothing was cut off.
+            None => drop(timeout(LINGER, stream.shutdown()).await),
+        }
+    })
+}
+
 /// Writes the answer to `refusal`, and closes.
-pub(super) async fn answer<S: AsyncRead + AsyncWrite + Unpin>(client: &Client, refusal: &Refusal, mut stream: S) {
+async fn answer<S: AsyncRead + AsyncWrite + Unpin>(client: &Client, refusal: &Refusal, mut stream: S) {
     let request_id = fields::request_id(&HeaderMap::new());
     let id = request_id.to_str().unwrap_or_default();
     let answer = respond::unread(refusal, id);

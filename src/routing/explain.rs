@@ -124,6 +124,9 @@ pub struct ExplainedEndpoint {
     /// Whether it failed so often that it is left alone for a while. Only who forwards requests knows.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub ejected: bool,
+    /// Failures since its last good answer. Only who forwards requests knows.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub failures: u32,
     /// Requests under way to it. Only who forwards requests knows.
     #[serde(skip_serializing_if = "is_zero")]
     pub active: u32,
@@ -278,6 +281,7 @@ fn backends(rule: &Rule) -> Vec<ExplainedBackend> {
             state: endpoint.state.as_str(),
             usable: usable(endpoint),
             ejected: endpoint.load.is_ejected(),
+            failures: endpoint.load.failures(),
             active: endpoint.load.active(),
         });
         ExplainedBackend {

@@ -87,6 +87,23 @@ impl Load {
         }
     }
 
+    /// It answered 502, 503 or 504: it is there, and cannot do its work. Counts as [`failed`](Self::failed), but ejects only where another one does
+    /// better (`has_better`): what all of them answer is the application's own answer.
+    pub fn answered_in_trouble(&self, now: u64, has_better: bool) -> Option<Duration> {
+        self.answers.store(self.answers().wrapping_add(1), Relaxed);
+        self.failed(now, has_better)
+    }
+
+    /// Whether its last answer was a good one.
+    pub fn does_well(&self) -> bool {
+        self.failures() == 0 && self.answers() != 0 && !self.is_ejected()
+    }
+
+    /// Failures since its last good answer.
+    pub fn failures(&self) -> u32 {
+        self.failures.load(Relaxed)
+    }
+
     /// It took no connection, or broke one before an answer. Tells for how long it is ejected now, if it is by this
     /// failure. `has_others`: somebody else can take its requests; the last one is never ejected.
     pub fn failed(&self, now: u64, has_others: bool) -> Option<Duration> {
@@ -226,6 +243,21 @@ mod tests {
         assert_eq!(load.fell_silent(1, true), Some(EJECTION), "at once");
         under_way.truncate(1);
         assert!(load.is_silent_since(load.answers()), "the one that tries it need not wait for company");
+    }
+
+    #[test]
+    fn an_answer_that_tells_of_trouble_ejects_only_where_another_one_does_better() {
+        let (load, other) = (Load::default(), Load::default());
+        assert!((0..9).all(|_| load.answered_in_trouble(1, other.does_well()).is_none()), "nobody has done better yet");
+        other.succeeded();
+        assert!(other.does_well() && !load.does_well());
+        assert_eq!(load.answered_in_trouble(1, other.does_well()), Some(EJECTION));
+        other.answered_in_trouble(1, load.does_well());
+        let over = 1 + millis(EJECTION);
+        assert!(load.may_be_tried(over));
+        assert_eq!(load.answered_in_trouble(over, other.does_well()), None, "both are in trouble");
+        load.succeeded();
+        assert!(!load.is_ejected() && load.failures() == 0);
     }
 
     #[test]

@@ -5,8 +5,12 @@ use metrics::{
     Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
 
+const BUILD_INFO: &str = "doorstep_build_info";
+
 /// Tells the recorder each metric's unit and help. Call it once, after a recorder is installed.
 pub fn describe() {
+    describe_gauge!(BUILD_INFO, Unit::Count, "1, with the version that runs");
+    gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     describe_proxy();
     describe_table();
     describe_last_good();
@@ -42,6 +46,7 @@ fn describe_table() {
         "When a certificate ends, in seconds since 1970, by its Secret; 0: not in use any more"
     );
     describe_gauge!(CERTIFICATE_EARLIEST, Unit::Seconds, "When the first of all certificates ends; 0: there is none");
+    describe_gauge!(ROUTES_FILE_MISTAKES, Unit::Count, "Mistakes in the file of routes as it is now");
     describe_gauge!(TABLE_GENERATION, Unit::Count, "How often a route table was published");
     describe_gauge!(TABLE_HOSTS, Unit::Count, "Hosts in the published route table");
     describe_gauge!(
@@ -404,6 +409,30 @@ pub fn client_flood(kind: &'static str) {
     counter!(FLOODS, "kind" => kind).increment(1);
 }
 
+/// Why an endpoint is left alone for a while.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ejection {
+    /// Its connections failed, several times in a row.
+    Failures,
+    /// It answers nobody.
+    Silence,
+    /// It answered 502, 503 or 504 several times in a row, and others did not.
+    Status,
+}
+
+impl Ejection {
+    const ALL: [Self; 3] = [Self::Failures, Self::Silence, Self::Status];
+
+    /// As in labels and the log.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Failures => "failures",
+            Self::Silence => "silence",
+            Self::Status => "status",
+        }
+    }
+}
+
 /// One protocol's counters of requests, by class of status.
 pub struct Requests {
     by_class: [Counter; 5],
@@ -492,8 +521,7 @@ pub struct ProxyMetrics {
     pub connects: Counter,
     /// Connections to endpoints that could not be made.
     pub connect_failures: Counter,
-    /// Endpoints that were left alone for a while.
-    pub ejections: Counter,
+    ejections: [Counter; 3],
     /// Bytes of requests' content.
     pub request_bytes: Counter,
     /// Bytes of responses' content.
@@ -517,7 +545,7 @@ impl ProxyMetrics {
             retries: counter!(RETRIES),
             connects: counter!(CONNECTS),
             connect_failures: counter!(CONNECT_FAILURES),
-            ejections: counter!(EJECTIONS),
+            ejections: Ejection::ALL.map(|cause| counter!(EJECTIONS, "cause" => cause.as_str())),
             request_bytes: counter!(REQUEST_BYTES),
             response_bytes: counter!(RESPONSE_BYTES),
             upgrades: gauge!(UPGRADES),
@@ -528,6 +556,12 @@ impl ProxyMetrics {
     /// Tells how many access log records all workers have dropped so far.
     pub fn access_log_dropped(&self, total: u64) {
         self.log_dropped.absolute(total);
+    }
+
+    /// An endpoint is left alone for a while.
+    pub fn ejected(&self, cause: Ejection) {
+        let counters = Ejection::ALL.iter().zip(&self.ejections);
+        counters.filter(|(other, _)| **other == cause).for_each(|(_, counter)| counter.increment(1));
     }
 
     /// The counter of refusals with `code`. Looked up: a refusal is not the hot path.

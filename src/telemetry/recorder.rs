@@ -21,6 +21,7 @@ pub fn install() -> Result<PrometheusHandle, RecorderError> {
         let builder = PrometheusBuilder::new().set_buckets_for_metric(seconds, &DURATION_BOUNDS);
         let handle = builder.and_then(PrometheusBuilder::install_recorder).map_err(|error| error.to_string())?;
         super::metrics::describe();
+        metrics_process::Collector::default().describe();
         Ok(handle)
     });
     handle.clone().map_err(RecorderError)

@@ -225,3 +225,69 @@ async fn a_slow_page_is_waited_for_and_asked_for_once() {
     assert_eq!(asked.load(Ordering::SeqCst), 4, "none was asked for twice");
     gateway.stop().await;
 }
+
+/// A backend that answers with the status that it is told, and counts.
+async fn says(status: Arc<AtomicUsize>, seen: Arc<AtomicUsize>) -> SocketAddr {
+    let (address, _task) = backend(move |_: Request<Incoming>| {
+        seen.fetch_add(1, Ordering::SeqCst);
+        let status = status.load(Ordering::SeqCst) as u16;
+        async move { Response::builder().status(status).body(full("said")).unwrap() }
+    })
+    .await;
+    address
+}
+
+#[tokio::test]
+async fn of_several_replicas_the_one_that_says_that_it_cannot_gets_no_requests_for_a_while() {
+    let get = b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
+    // What one of two replicas answers; what the other answers; whether the first is left alone.
+    for (first, second, limits, is_left) in [
+        (503, 200, Limits::default(), true),
+        (502, 404, Limits::default(), true),
+        (504, 500, Limits::default(), true),
+        (500, 200, Limits::default(), false),
+        (503, 503, Limits::default(), false),
+        (503, 200, Limits { eject_by_status: false, ..Limits::default() }, false),
+    ] {
+        let [status, other] = [first, second].map(|status| Arc::new(AtomicUsize::new(status)));
+        let seen = Arc::new(AtomicUsize::new(0));
+        let (in_trouble, good) = (says(status, seen.clone()).await, says(other, Arc::default()).await);
+        let config = GatewayConfig { limits, ..GatewayConfig::default() };
+        let gateway = Gateway::with(&[in_trouble, good], complete(routes()), config, None);
+        let mut statuses = Vec::new();
+        for _ in 0..40 {
+            statuses.push(gateway.raw(get).await[9..12].parse::<usize>().unwrap());
+        }
+        let told = statuses.iter().filter(|status| **status == first).count();
+        assert!(told > 0 && told >= seen.load(Ordering::SeqCst), "each such answer reached a client: {statuses:?}");
+        let ejected = |address| {
+            let set = gateway.cluster.endpoints();
+            set.all().any(|endpoint| endpoint.address == address && endpoint.load.is_ejected())
+        };
+        assert_eq!(ejected(in_trouble), is_left, "{first} beside {second}");
+        assert!(!ejected(good), "{first} beside {second}");
+        assert!(
+            !is_left || seen.load(Ordering::SeqCst) == 5,
+            "{first} beside {second}: {}",
+            seen.load(Ordering::SeqCst)
+        );
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn the_only_replica_is_asked_whatever_it_answers() {
+    let status = Arc::new(AtomicUsize::new(503));
+    let only = says(status.clone(), Arc::default()).await;
+    let gateway = Gateway::new(&[only]);
+    let get = b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
+    for _ in 0..20 {
+        assert!(gateway.raw(get).await.starts_with("HTTP/1.1 503"));
+    }
+    let (method, fields) = (http::Method::GET, http::HeaderMap::new());
+    let told = gateway.table.load().explain(&crate::routing::RequestView::new("a.test", "/", &method, &fields));
+    assert!(told.backends[0].endpoints.iter().all(|endpoint| !endpoint.ejected && endpoint.failures == 20));
+    status.store(200, Ordering::SeqCst);
+    assert!(gateway.raw(get).await.starts_with("HTTP/1.1 200"));
+    gateway.stop().await;
+}
