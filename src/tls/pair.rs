@@ -115,7 +115,12 @@ impl Pair {
         let mut certificates = pem::certificates(chain)?;
         let keys = pem::keys(key);
         let usable: Vec<Arc<dyn SigningKey>> = keys.iter().flatten().filter_map(load).collect();
-        let fitting = usable.iter().find_map(|key| Some((place(&certificates, key)?, key)));
+        let fits: Vec<_> = usable.iter().filter_map(|key| Some((place(&certificates, key)?, key))).collect();
+        // An authority's key may be among them too.
+        let is_servers = |(at, _): &&(usize, _)| {
+            certificates.get(*at).and_then(|der| read_leaf(der)).is_some_and(|leaf| !leaf.names.is_empty())
+        };
+        let fitting = fits.iter().find(is_servers).or(fits.first()).copied();
         let at = fitting.map_or(0, |(at, _)| at);
         let server = certificates.get(at).ok_or(BadPair::NoCertificate)?;
         let Leaf { names, other_names, not_before, not_after } = read_leaf(server).ok_or(BadPair::Certificate)?;

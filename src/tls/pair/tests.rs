@@ -161,6 +161,10 @@ fn a_chain_in_any_order_is_served_with_each_issuer_after_what_it_issued() {
         let pair = read(&chain.map(String::as_str).concat(), &key.serialize_pem()).unwrap();
         assert!(pair.key.cert.iter().eq(right), "{} certificates", pair.key.cert.len());
     }
+    // The authority's key before the server's.
+    let keys = [middle_key.serialize_pem(), key.serialize_pem()].concat();
+    let pair = read(&[c.as_str(), &b, &a].concat(), &keys).unwrap();
+    assert!(pair.key.cert.iter().eq(right));
     // One that has no place stays, at the end.
     let (stranger, _) = pem(&["b.test"]);
     let pair = read(&[stranger.as_str(), &b, &a].concat(), &key.serialize_pem()).unwrap();
