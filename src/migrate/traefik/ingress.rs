@@ -1,7 +1,7 @@
 //! Ingress: one that uses nothing of Traefik's own stays an Ingress, with our class; the rest becomes routes.
 
 use super::super::{Remark, Severity};
-use super::matching::{Syntax, translate};
+use super::matching::{Syntax, at_least, translate};
 use super::middleware::Filters;
 use super::objects::{CLASS_ANNOTATION, Object, Objects};
 use super::rule;
@@ -184,19 +184,25 @@ struct Reader<'o> {
 impl Reader<'_> {
     fn route(&self, path: &Path<'_>, remarks: &mut Vec<Remark>) -> Option<Route> {
         let object = self.object;
-        let matching = match rule::parse(&path.rule).and_then(|expression| translate(&expression, self.syntax)) {
-            Ok(matching) => matching,
-            Err(error) => {
-                remarks.push(object.remark(Severity::Mistake, &path.place, error.to_string()));
-                return None;
-            }
-        };
         let schemes = self.schemes(remarks);
         let mut filters = Filters::of(schemes);
         filters.filters.extend(self.refusal.cloned());
+        filters.guards = self.refusal.is_some();
         for name in list(said(object, "router.middlewares")) {
             filters.add_joined(self.objects, name, object, "metadata.annotations router.middlewares");
         }
+        let read = rule::parse(&path.rule).map_err(|error| (error, None)).and_then(|expression| {
+            translate(&expression, self.syntax).map_err(|error| (error, at_least(&expression, self.syntax)))
+        });
+        let matching = match read {
+            Ok(matching) => matching,
+            Err((error, rest)) => {
+                remarks.push(object.remark(Severity::Mistake, &path.place, error.to_string()));
+                filters.refuse_unread(object, &path.place, rest.is_some());
+                remarks.append(&mut filters.remarks);
+                rest.filter(|_| filters.guards)?
+            }
+        };
         remarks.append(&mut filters.remarks);
         let mut list = filters.filters;
         let backend = path.backend.and_then(|backend| backend.get("service"));
@@ -219,7 +225,7 @@ impl Reader<'_> {
             wanted: matching.wanted,
             schemes,
             priority: path.priority.or(given).unwrap_or(length),
-            guarded: filters.guards || self.refusal.is_some(),
+            guarded: filters.guards,
             filters: list,
             backends,
         })

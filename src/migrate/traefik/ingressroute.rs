@@ -1,7 +1,7 @@
 //! IngressRoute: one route of ours for each of its routes.
 
 use super::super::{Remark, Severity};
-use super::matching::{Hosts, Syntax, translate};
+use super::matching::{Hosts, Matching, Syntax, at_least, translate};
 use super::middleware::Filters;
 use super::objects::{Object, Objects};
 use super::rule;
@@ -81,78 +81,95 @@ struct Reader<'r> {
 }
 
 impl Reader<'_> {
-    fn route(self, route: &Value, schemes: Schemes, refusal: Option<&Value>) -> Option<Route> {
-        let field = |name: &str| format!("{}.{name}", self.place);
+    fn route(mut self, route: &Value, schemes: Schemes, refusal: Option<&Value>) -> Option<Route> {
         let text = route.get("match").and_then(Value::as_str).unwrap_or_default();
         other_fields(self.object, &self.place, route, &ROUTE_FIELDS, self.remarks);
         if let Some(kind) = route.get("kind").and_then(Value::as_str).filter(|kind| !["", "Rule"].contains(kind)) {
             let message = format!("{kind} is no kind of a route; Traefik knows Rule alone, and leaves this one out");
-            self.remarks.push(self.object.remark(Severity::Mistake, &field("kind"), message));
+            self.remarks.push(self.object.remark(Severity::Mistake, &self.field("kind"), message));
             return None;
         }
-        let syntax = match (route.get("syntax").and_then(Value::as_str), self.is_of_version_2()) {
-            (Some("v2"), _) | (None, true) => Syntax::V2,
-            (Some(_), _) => Syntax::V3,
-            (None, false) => self.options.syntax,
-        };
-        let matching = match rule::parse(text).and_then(|expression| translate(&expression, syntax)) {
-            Ok(matching) => matching,
-            Err(error) => {
-                self.remarks.push(self.object.remark(Severity::Mistake, &field("match"), error.to_string()));
-                return None;
-            }
-        };
-        let mut filters = Filters::of(schemes);
-        filters.filters.extend(refusal.cloned());
-        for (index, reference) in route.get("middlewares").and_then(Value::as_array).into_iter().flatten().enumerate() {
-            let part = |name: &str| reference.get(name).and_then(Value::as_str);
-            let namespace = part("namespace").unwrap_or(&self.object.namespace);
-            let place = field(&format!("middlewares[{index}]"));
-            filters.add(self.objects, namespace, part("name").unwrap_or_default(), self.object, &place);
-        }
-        let mut backends = Backends::read(self.objects, self.object, route.get("services"), &field("services"));
+        let mut filters = self.filters(route, schemes, refusal);
+        let mut backends = Backends::read(self.objects, self.object, route.get("services"), &self.field("services"));
         if let Some(remark) = backends.guarded.take() {
             filters.refuse(403, "A middleware of this route's service could not be migrated.", remark);
         }
-        if route.get("services").and_then(Value::as_array).is_none_or(Vec::is_empty) {
-            let message = "it names no service; what its middlewares do not answer is refused";
-            self.remarks.push(self.object.remark(Severity::Note, &field("services"), message));
-        }
-        self.remarks.extend(filters.remarks);
-        self.remarks.extend(backends.remarks);
-        let mut filters_list = filters.filters;
-        let answers = filters_list.iter().any(|filter| filter.get("refuse").is_some());
+        self.remarks.append(&mut filters.remarks);
+        self.remarks.append(&mut backends.remarks);
+        let matching = self.matching(text, self.syntax(route), &mut filters)?;
+        let answers = filters.filters.iter().any(|filter| filter.get("refuse").is_some());
         if backends.backends.is_empty() && !answers {
             // Without it a wider route would take these requests.
-            filters_list
-                .push(json!({"refuse": {"status": 503, "reason": "No service of this route could be migrated."}}));
+            let refusal = json!({"refuse": {"status": 503, "reason": "No service of this route could be migrated."}});
+            filters.filters.push(refusal);
         }
         // By its length, as Traefik has it, unless it says something.
         let priority = match route.get("priority").and_then(Value::as_i64) {
             None | Some(0) => i64::try_from(text.len()).unwrap_or(i64::MAX),
             Some(priority) => priority,
         };
-        if matching.hosts == Hosts::These(Default::default()) {
-            self.remarks.push(self.object.remark(
-                Severity::Note,
-                &field("match"),
-                "no host can match this rule; it is left out",
-            ));
-            return None;
-        }
+        let Object { file, namespace, name, .. } = self.object;
         Some(Route {
-            origin: format!(
-                "{}: IngressRoute {}/{} {}: {text}",
-                self.object.file, self.object.namespace, self.object.name, self.place
-            ),
+            origin: format!("{file}: IngressRoute {namespace}/{name} {}: {text}", self.place),
             hosts: matching.hosts,
             wanted: matching.wanted,
             schemes,
             priority,
-            guarded: filters.guards || refusal.is_some(),
-            filters: filters_list,
+            guarded: filters.guards,
+            filters: filters.filters,
             backends: backends.backends,
         })
+    }
+
+    fn field(&self, name: &str) -> String {
+        format!("{}.{name}", self.place)
+    }
+
+    fn filters(&mut self, route: &Value, schemes: Schemes, refusal: Option<&Value>) -> Filters {
+        let mut filters = Filters::of(schemes);
+        filters.filters.extend(refusal.cloned());
+        filters.guards = refusal.is_some();
+        for (index, reference) in route.get("middlewares").and_then(Value::as_array).into_iter().flatten().enumerate() {
+            let part = |name: &str| reference.get(name).and_then(Value::as_str);
+            let namespace = part("namespace").unwrap_or(&self.object.namespace);
+            let place = self.field(&format!("middlewares[{index}]"));
+            filters.add(self.objects, namespace, part("name").unwrap_or_default(), self.object, &place);
+        }
+        if route.get("services").and_then(Value::as_array).is_none_or(Vec::is_empty) {
+            let message = "it names no service; what its middlewares do not answer is refused";
+            self.remarks.push(self.object.remark(Severity::Note, &self.field("services"), message));
+        }
+        filters
+    }
+
+    /// What the route takes, as far as it can be said; where that is not all of it, `filters` refuse.
+    fn matching(&mut self, text: &str, syntax: Syntax, filters: &mut Filters) -> Option<Matching> {
+        let read = rule::parse(text).map_err(|error| (error, None)).and_then(|expression| {
+            translate(&expression, syntax).map_err(|error| (error, at_least(&expression, syntax)))
+        });
+        let matching = match read {
+            Ok(matching) => matching,
+            Err((error, rest)) => {
+                self.remarks.push(self.object.remark(Severity::Mistake, &self.field("match"), error.to_string()));
+                filters.refuse_unread(self.object, &self.field("match"), rest.is_some());
+                self.remarks.append(&mut filters.remarks);
+                rest.filter(|_| filters.guards)?
+            }
+        };
+        if matching.hosts == Hosts::These(Default::default()) {
+            let message = "no host can match this rule; it is left out";
+            self.remarks.push(self.object.remark(Severity::Note, &self.field("match"), message));
+            return None;
+        }
+        Some(matching)
+    }
+
+    fn syntax(&self, route: &Value) -> Syntax {
+        match (route.get("syntax").and_then(Value::as_str), self.is_of_version_2()) {
+            (Some("v2"), _) | (None, true) => Syntax::V2,
+            (Some(_), _) => Syntax::V3,
+            (None, false) => self.options.syntax,
+        }
     }
 
     /// Objects of the old group were written for version 2.

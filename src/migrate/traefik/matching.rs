@@ -57,6 +57,19 @@ pub(super) fn translate(expression: &Expression, syntax: Syntax) -> Result<Match
     Ok(Matching { hosts, wanted: conjunction.0 })
 }
 
+/// What a rule that cannot be translated takes at most, without the parts that cannot be said; nothing where that could be
+/// any host.
+pub(super) fn at_least(expression: &Expression, syntax: Syntax) -> Option<Matching> {
+    let conjuncts = match expression {
+        Expression::All(all) => all.as_slice(),
+        other => std::slice::from_ref(other),
+    };
+    let read: Vec<Expression> =
+        conjuncts.iter().filter(|conjunct| condition(conjunct, syntax).is_ok()).cloned().collect();
+    let matching = translate(&Expression::All(read), syntax).ok()?;
+    matches!(&matching.hosts, Hosts::These(these) if !these.is_empty()).then_some(matching)
+}
+
 /// Whether it is a Host matcher of plain names: then the hosts of the whole are at most its own.
 fn is_exact_host(expression: &Expression, syntax: Syntax) -> bool {
     let Expression::Matcher { name, arguments, .. } = expression else { return false };

@@ -33,6 +33,16 @@ impl Filters {
         self.remarks.push(remark);
     }
 
+    /// The rule that these would have guarded cannot be said whole: all that it may take is refused, if that can be said.
+    pub(super) fn refuse_unread(&mut self, user: &Object, field: &str, can_be_said: bool) {
+        if self.guards && can_be_said {
+            let message = "it guards what cannot be told from the rest of its hosts, so that rest refuses too; write the rule in another way";
+            let remark = user.remark(Severity::Refused, field, message);
+            self.filters.clear();
+            self.refuse(503, "The rule of this route could not be migrated.", remark);
+        }
+    }
+
     /// Adds the Middleware `namespace/name`, which `user` names in `field`.
     pub(super) fn add(&mut self, objects: &Objects, namespace: &str, name: &str, user: &Object, field: &str) {
         self.nested(objects, (namespace, name), (user, field), 0);

@@ -54,6 +54,12 @@ impl Backends {
             let message = format!("{name} is a service of Traefik itself or of another provider");
             return self.remark(object, Severity::NoCounterpart, field, message);
         }
+        if namespace != object.namespace {
+            let message = format!(
+                "{namespace}/{name} is in another namespace, which Traefik refuses unless it has allowCrossNamespace; here it answers, so take the route out if it should not"
+            );
+            self.remark(object, Severity::Note, &format!("{field}.namespace"), message);
+        }
         if text("kind") == Some("TraefikService") {
             return self.traefik_service(objects, object, (namespace, name), field, at);
         }

@@ -342,6 +342,10 @@ fn what_is_left_out_has_a_line() {
         (vec![service(&json!({"strategy": "hrw"}))], "services[0].strategy: no counterpart"),
         (vec![service(&json!({"nativeLB": true}))], "services[0].nativeLB: no counterpart"),
         (vec![service(&json!({"responseForwarding": {"flushInterval": "1ms"}}))], "services[0].responseForwarding"),
+        (
+            vec![service(&json!({"namespace": "b"}))],
+            "services[0].namespace: note: b/a is in another namespace, which Traefik",
+        ),
         (vec![service(&json!({"kind": "Pod"}))], "services[0].kind: mistake: Pod is no kind of a service"),
         (
             vec![empty, object("TraefikService", "t", &json!({}))],
@@ -402,6 +406,37 @@ fn a_file_of_many_documents_is_read_whole_and_a_file_of_routes_that_is_too_long_
     };
     let long: Vec<Value> = (0..250).map(wide).chain(documents).collect();
     assert_told(&migrated(&long, &Options::default()), "routes.yaml: mistake: the file of routes has");
+}
+
+#[test]
+fn a_guarded_rule_that_cannot_be_said_leaves_its_hosts_closed() {
+    let guard = object("Middleware", "m", &json!({"ipAllowList": {"sourceRange": ["10.0.0.0/8"]}}));
+    let wide = route("Host(`a.test`)", &json!({}));
+    let guarded = |rule: &str, middlewares: &Value| {
+        let mut document = route(rule, &json!({"middlewares": middlewares}));
+        document["metadata"]["name"] = json!("guarded");
+        let documents = [document, guard.clone(), wide.clone()];
+        let migration = migrated(&documents, &Options::default());
+        assert!(migration.has_mistakes());
+        answered(&migration, "GET http://a.test/x/y @10.0.0.1")
+    };
+    let by = json!([{"name": "m"}]);
+    // The expression is Traefik's alone; Headers is of the other version of the language.
+    assert_eq!(guarded("Host(`a.test`) && PathRegexp(`\\Q/x\\E`)", &by), "refused 503");
+    assert_eq!(guarded("Host(`a.test`) && PathPrefix(`/x`) && Headers(`X`, `1`)", &by), "refused 503");
+    assert_eq!(guarded("Host(`a.test`) && PathPrefix(`/y`) && Headers(`X`, `1`)", &by), "shop/a:80 /x/y");
+    assert_eq!(guarded("Host(`a.test`) && Headers(`X`, `1`)", &json!([])), "shop/a:80 /x/y", "nothing guarded it");
+    assert_eq!(guarded("PathRegexp(`\\Q/x\\E`)", &by), "shop/a:80 /x/y", "it is not known whose it is");
+    let annotations = json!({
+        "traefik.ingress.kubernetes.io/router.entrypoints": "web",
+        "traefik.ingress.kubernetes.io/router.pathmatcher": "PathRegexp",
+        "traefik.ingress.kubernetes.io/router.middlewares": "shop-m@kubernetescrd",
+    });
+    let backend = json!({"service": {"name": "a", "port": {"number": 80}}});
+    let paths = json!([{"path": "\\Q/x\\E", "pathType": "ImplementationSpecific", "backend": backend}]);
+    let spec = json!({"rules": [{"host": "a.test", "http": {"paths": paths}}]});
+    let migration = migrated(&[ingress(&annotations, &spec), guard, wide], &Options::default());
+    assert_eq!(answered(&migration, "GET http://a.test/x @10.0.0.1"), "refused 503");
 }
 
 #[test]
