@@ -253,7 +253,7 @@ fn objects_of_other_classes_are_left_and_traefiks_own_class_has_any_name() {
     let mut old = route("Host(`a.test`)", &json!({}));
     old["metadata"]["annotations"] = json!({"kubernetes.io/ingress.class": "edge"});
     for document in [ours, old] {
-        let alone = migrated(&[document.clone()], &Options::default());
+        let alone = migrated(std::slice::from_ref(&document), &Options::default());
         assert_eq!(answered(&alone, "GET http://a.test/"), "none");
         assert_told(&alone, "its class is edge, not traefik; it is left as it is");
         let other = migrated(&[document.clone(), class("k8s.io/ingress-nginx")], &Options::default());
@@ -368,7 +368,7 @@ fn a_wildcard_of_an_ingress_is_written_by_the_version_of_the_language() {
     let annotations = json!({"traefik.ingress.kubernetes.io/router.entrypoints": "web"});
     let document = ingress(&annotations, &to_service("*.a.test", &json!({"number": 80})));
     for syntax in [Syntax::V2, Syntax::V3] {
-        let migration = migrated(&[document.clone()], &Options { syntax, ..Options::default() });
+        let migration = migrated(std::slice::from_ref(&document), &Options { syntax, ..Options::default() });
         assert_eq!(answered(&migration, "GET http://x.a.test/"), "shop/a:80 /", "{syntax:?}");
         assert_eq!(answered(&migration, "GET http://x.y.a.test/"), "none", "{syntax:?}");
     }
@@ -382,7 +382,7 @@ fn what_others_read_of_an_object_is_told_where_it_becomes_a_route() {
     let line = format!("IngressRoute shop/r: {name}: note: who reads this annotation");
     assert_told(&migrated(&[of_route], &Options::default()), &line);
     let plain = ingress(&json!({name: "x.test"}), &to_service("b.test", &json!({"number": 80})));
-    assert!(migrated(&[plain.clone()], &Options::default()).remarks.is_empty(), "it stays where it is");
+    assert!(migrated(std::slice::from_ref(&plain), &Options::default()).remarks.is_empty(), "it stays where it is");
     let shared = migrated(&[plain, route("Host(`b.test`)", &json!({}))], &Options::default());
     assert_told(&shared, &format!("Ingress shop/i: {name}: note: who reads this annotation"));
 }
