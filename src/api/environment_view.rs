@@ -1,7 +1,7 @@
 //! An environment as the API tells it.
 
 use super::ApiState;
-use crate::model::{Hostname, UserId};
+use crate::model::{Hostname, UserId, reasons};
 use crate::resources::{Class, ConditionType, Environment, EnvironmentLife};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde::{Deserialize, Serialize};
@@ -205,9 +205,9 @@ impl<'o> Standing<'o> {
 
 fn why(ready: Option<&Condition>, current: bool, deleting: bool) -> (&str, &str) {
     match ready {
-        _ if deleting => ("Deleting", "the environment and its pods are being deleted"),
+        _ if deleting => (reasons::DELETING, "the environment and its pods are being deleted"),
         Some(condition) if current => (&condition.reason, &condition.message),
-        _ => ("Pending", "the operator has not seen this change yet"),
+        _ => (reasons::PENDING, "the operator has not seen this change yet"),
     }
 }
 

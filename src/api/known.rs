@@ -4,57 +4,8 @@
 use super::problem::{FieldError, Problem};
 use super::rules::RULES;
 use super::{ApiState, store};
-use crate::model::{ClassName, did_you_mean, nearest, shown};
+use crate::model::{ClassName, did_you_mean, nearest, reasons, shown};
 use crate::store::{Filter, UsageFilter};
-
-/// Why an environment is ready or not, in the words of the operator and of the kubelet. The latter is free to have more of them.
-const REASONS: &[&str] = &[
-    "ApplyRefused",
-    "Asleep",
-    "ClassNotFound",
-    "Completed",
-    "ContainerCannotRun",
-    "ContainerStatusUnknown",
-    "CrashLoopBackOff",
-    "Crashing",
-    "CreateContainerConfigError",
-    "CreateContainerError",
-    "Creating",
-    "Deleting",
-    "ErrImageNeverPull",
-    "ErrImagePull",
-    "Error",
-    "Evicted",
-    "HostConflict",
-    "ImageInspectError",
-    "ImagePullBackOff",
-    "InvalidClass",
-    "InvalidImageName",
-    "InvalidName",
-    "InvalidParameters",
-    "MissingRight",
-    "NodeLost",
-    "NotReady",
-    "OOMKilled",
-    "Pending",
-    "PodFailed",
-    "PostStartHookError",
-    "PreCreateHookError",
-    "PreStartHookError",
-    "Preempting",
-    "ProgressDeadlineExceeded",
-    "QuotaExceeded",
-    "RegistryUnavailable",
-    "ReplicaFailure",
-    "RollingOut",
-    "RunContainerError",
-    "ScaledToZero",
-    "Serving",
-    "SignatureValidationFailed",
-    "StartError",
-    "Starting",
-    "Unschedulable",
-];
 
 /// Refuses a class that is not there and of which no environment is left. `at` is where it was named.
 pub(super) async fn class(state: &ApiState, class: &ClassName, at: &str) -> Result<(), Problem> {
@@ -114,10 +65,11 @@ pub(super) fn reason(state: &ApiState, reason: &str, at: &str) -> Result<(), Pro
 
 /// The reason that is meant by one that is near to it; none where it may be one itself. What is near to none is taken as it is.
 fn meant(given: &str) -> Option<&'static str> {
-    if REASONS.contains(&given) {
+    let known = || reasons::OURS.iter().chain(reasons::KUBELETS).copied();
+    if known().any(|reason| reason == given) {
         return None;
     }
-    nearest(given, REASONS.iter().copied())
+    nearest(given, known())
 }
 
 /// What is to be said of a class that is not there and of which no environment is left.

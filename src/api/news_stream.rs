@@ -56,6 +56,10 @@ pub(super) async fn stream(
     query.done()?;
     state.seen.complete().await?;
     let last = headers.get(LAST_EVENT_ID).map(|field| field.to_str().unwrap_or("?").to_owned());
+    // Whoever comes back may have to hear of the last environment of a class that is gone since.
+    if last.is_none() {
+        filter.known(&state, "?").await?;
+    }
     let listener = Listener::new(state.seen.clone(), filter, last.as_deref());
     let end = state.shutdown.clone().cancelled_owned();
     let parts = futures::stream::unfold(listener, |mut listener| async move {

@@ -37,6 +37,17 @@ pub(super) struct DataPlane {
     ending: Arc<AtomicBool>,
 }
 
+/// `readiness` until `ending`, whose sentence is told from then on.
+pub(super) fn until_the_end(readiness: Readiness, ending: Arc<AtomicBool>, sentence: &'static str) -> Readiness {
+    Arc::new(move || {
+        let report = readiness();
+        match ending.load(Ordering::Relaxed) {
+            true => Report { ready: Err(sentence.to_owned()), ..report },
+            false => report,
+        }
+    })
+}
+
 /// Whether the first complete table is there, and how current each kind in it is.
 pub(super) fn readiness(table: Arc<Table>, kinds: Kinds) -> Readiness {
     Arc::new(move || {
@@ -103,15 +114,8 @@ impl BoundDataPlane {
 impl DataPlane {
     /// Whether the first complete table is served, as `/readyz` tells it.
     pub(super) fn readiness(&self) -> Readiness {
-        let ending = self.ending.clone();
         let readiness = readiness(self.table.clone(), self.discovery.kinds().clone());
-        Arc::new(move || {
-            let report = readiness();
-            match ending.load(Ordering::Relaxed) {
-                true => Report { ready: Err("the gateway is ending".to_owned()), ..report },
-                false => report,
-            }
-        })
+        until_the_end(readiness, self.ending.clone(), "the gateway is ending")
     }
 
     /// Says that it is ready no more, and goes on: until everybody has heard it, requests keep coming.

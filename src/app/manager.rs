@@ -25,6 +25,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -76,6 +77,8 @@ pub struct ManagerOptions {
     pub allow_loopback_endpoints: bool,
     /// What is remembered, and where.
     pub store: StoreOptions,
+    /// How long it goes on after a signal, while those who lead calls to it learn that it goes.
+    pub shutdown_delay: Duration,
 }
 
 /// A running manager.
@@ -88,6 +91,8 @@ pub struct Manager {
     control_plane: ControlPlane,
     discovery: Discovery,
     discovery_end: CancellationToken,
+    ending: Arc<AtomicBool>,
+    shutdown_delay: Duration,
 }
 
 /// Runs it until a signal ends it. `greet` is called once it serves.
@@ -105,6 +110,7 @@ pub fn run(options: ManagerOptions, greet: impl FnOnce(&Manager)) -> Result<()> 
         }
         let signal = signals::end().await?;
         tracing::info!(signal, "ending");
+        manager.announce_end().await;
         manager.shutdown(GRACE).await
     })
 }
@@ -183,7 +189,9 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         table.clone(),
         &discovery_end,
     );
+    let ending = Arc::<AtomicBool>::default();
     let readiness = data_plane::readiness(table.clone(), discovery.kinds().clone());
+    let readiness = data_plane::until_the_end(readiness, ending.clone(), "the manager is ending");
     let config = ControlPlaneConfig {
         places: options.gateways,
         client,
@@ -218,7 +226,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
         election: Some(election),
         clock: Clock::system(),
     };
-    let scheme = options.access.scheme();
+    let (scheme, shutdown_delay) = (options.access.scheme(), options.shutdown_delay);
     let mut addresses = serde_json::Map::from_iter([
         ("api".to_owned(), api.to_string().into()),
         ("apiScheme".to_owned(), scheme.into()),
@@ -229,7 +237,7 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
     }
     let control_plane = control_plane::start(config, listener)?;
     super::write_addresses(folder.path(), &addresses.into())?;
-    Ok(Manager { _folder: folder, api, scheme, control_plane, discovery, discovery_end })
+    Ok(Manager { _folder: folder, api, scheme, control_plane, discovery, discovery_end, ending, shutdown_delay })
 }
 
 /// Where the gateways' Services are: the one that is asked for gateways, and the one that has their address.
@@ -257,6 +265,15 @@ fn identity() -> String {
 }
 
 impl Manager {
+    /// Says that it is ready no more, and goes on for the delay that was asked for. Another signal ends it at once.
+    async fn announce_end(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+        tokio::select! {
+            () = tokio::time::sleep(self.shutdown_delay) => {}
+            _ = signals::end() => {}
+        }
+    }
+
     /// Ends the API and the operator.
     pub async fn shutdown(self, grace: Duration) -> Result<()> {
         let ended = self.control_plane.shutdown(grace).await;

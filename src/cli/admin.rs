@@ -135,7 +135,7 @@ fn show(checked: &Checked) -> Result<(), Failure> {
     for (name, rows) in &checked.tables {
         table.row([Cell::from(name.as_str()), rows.to_string().into()]);
     }
-    output::table(&table)?;
+    output::table(&table, false)?;
     let (first, head) = (audit.first, &audit.head);
     output::line(&format!("audit: {} records from {first} on; head {}:{}", audit.records, head.seq, head.hash))
 }

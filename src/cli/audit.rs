@@ -153,7 +153,7 @@ fn table(list: &AuditList, wide: bool) -> Result<(), Failure> {
         }
         table.row(row);
     }
-    output::table(&table)
+    output::table(&table, wide)
 }
 
 fn result(record: &AuditRecord) -> Cell {

@@ -85,7 +85,7 @@ fn list(classes: &ClassList, wide: bool) -> Result<(), Failure> {
         }
         table.row(row);
     }
-    output::table(&table)
+    output::table(&table, wide)
 }
 
 fn usable(class: &ClassView) -> Cell {
@@ -116,5 +116,5 @@ fn show(class: &ClassView) -> Result<(), Failure> {
             parameter.description.as_str().into(),
         ]);
     }
-    output::table(&table)
+    output::table(&table, false)
 }

@@ -3,6 +3,7 @@
 use super::exit::{Exit, Failure};
 use super::globals::Globals;
 use super::login::Sessions;
+use super::proxy;
 use crate::api::{Problem, Token};
 use crate::model::EnvironmentKey;
 use reqwest::{Method, RequestBuilder, Response};
@@ -59,8 +60,10 @@ impl Client {
     }
 
     fn with(globals: &Globals, server: String, credential: Credential) -> Result<Self, Failure> {
-        // A proxy of the environment must never see the token, and has no way to this machine's loopback.
-        let mut builder = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_TIMEOUT);
+        let mut builder = reqwest::Client::builder().connect_timeout(CONNECT_TIMEOUT);
+        if !proxy::may_lead_to(&server) {
+            builder = builder.no_proxy();
+        }
         if server.starts_with("https://") {
             builder = globals.trust(builder)?;
         }
@@ -161,9 +164,10 @@ impl Client {
         }
         if error.is_connect() || error.is_timeout() {
             let said = format!("no manager answers at {}", self.server);
-            return Failure::new(Exit::Unreachable, said).hint("start one with: doorstep up").hint(
+            let failure = Failure::new(Exit::Unreachable, said).hint("start one with: doorstep up").hint(
                 "or say where it is with --server or DOORSTEP_SERVER, or with its data folder: --data, DOORSTEP_DATA",
             );
+            return proxy::said_of(&self.server).into_iter().fold(failure, Failure::hint);
         }
         if error.is_decode() {
             return Failure::new(Exit::Failed, format!("{} answered something else than expected", self.server))

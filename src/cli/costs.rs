@@ -76,7 +76,7 @@ fn table(list: &CostList, by: &str) -> Result<(), Failure> {
     };
     list.items.iter().for_each(|view| row(view, false));
     row(&list.total, true);
-    output::table(&table)?;
+    output::table(&table, false)?;
     if list.currency.is_none() {
         output::remark("The manager has no prices; it takes a file of them with --prices.");
     }

@@ -64,7 +64,7 @@ fn show_plan(plan: &DnsPlan) -> Result<(), Failure> {
     if is_empty {
         output::remark("Nothing would be changed.");
     } else {
-        output::table(&table)?;
+        output::table(&table, false)?;
     }
     for zone in &plan.zones {
         for conflict in &zone.conflicts {
@@ -144,7 +144,7 @@ fn show_report(report: &DnsReport) -> Result<(), Failure> {
                 check.detail.as_str().into(),
             ]);
         }
-        output::table(&table)?;
+        output::table(&table, false)?;
     }
     tell_troubles(&report.troubles);
     Ok(())

@@ -18,6 +18,8 @@ pub enum Exit {
     Unreachable,
     /// Timed out while waiting.
     TimedOut,
+    /// Ended by Ctrl-C while waiting.
+    Interrupted,
 }
 
 impl Exit {
@@ -30,6 +32,8 @@ impl Exit {
             Self::NotFound => 3,
             Self::Unreachable => 4,
             Self::TimedOut => 5,
+            // What shells make of a SIGINT.
+            Self::Interrupted => 130,
         }
     }
 }

@@ -84,6 +84,9 @@ pub(super) struct Arguments {
     /// Who may get the whole zone from --dns-authority: an address or a range; once for each
     #[arg(long, value_name = "RANGE", requires = "dns_authority", value_parser = super::up::peer)]
     dns_peer: Vec<ipnet::IpNet>,
+    /// After SIGTERM it is not ready, but goes on for so many seconds, for those who lead calls to it to learn of it
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=600))]
+    shutdown_delay: u64,
     /// Let endpoints have loopback addresses, for a cluster whose pods run on this machine
     #[arg(long)]
     allow_loopback_endpoints: bool,
@@ -120,6 +123,7 @@ pub(super) fn run(globals: &Globals, arguments: &Arguments) -> Result<(), Failur
         authority: arguments.dns_authority.map(|listen| AuthorityOptions { listen, peers: arguments.dns_peer.clone() }),
         allow_loopback_endpoints: arguments.allow_loopback_endpoints,
         store: arguments.keep.options()?,
+        shutdown_delay: Duration::from_secs(arguments.shutdown_delay),
     };
     Ok(crate::app::manager::run(options, greet)?)
 }

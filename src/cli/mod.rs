@@ -21,6 +21,7 @@ pub mod output;
 mod pages;
 mod preview;
 mod progress;
+mod proxy;
 mod quota;
 mod routes;
 mod sample_front;
@@ -46,7 +47,8 @@ Exit codes:
   2  a mistake in the arguments, or in what they ask for
   3  not found: no such environment, class or pod
   4  the manager is not reachable, or refused the token or what it may do
-  5  timed out while waiting";
+  5  timed out while waiting
+  130  ended by Ctrl-C";
 
 /// Personal environments on demand, and the gateway before them.
 #[derive(Debug, Parser)]

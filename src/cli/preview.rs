@@ -53,7 +53,7 @@ fn tell(result: &PreviewResult) -> Result<(), Failure> {
         for (what, tone, rules) in parts {
             rules.iter().for_each(|rule| table.row(row(what, tone, rule)));
         }
-        output::table(&table)?;
+        output::table(&table, false)?;
     }
     for (what, problems) in [("breaks", &result.breaks), ("mends", &result.mends)] {
         for problem in problems {

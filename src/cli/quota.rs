@@ -44,7 +44,7 @@ fn table(quotas: &QuotaList) -> Result<(), Failure> {
             row(&mut table, &whose, &class.class, &user.used, &class.most_per_user);
         }
     }
-    output::table(&table)
+    output::table(&table, false)
 }
 
 fn row(table: &mut Table, whose: &str, by: &str, used: &AmountView, most: &AmountView) {

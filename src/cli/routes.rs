@@ -49,7 +49,7 @@ fn table(routes: &RouteList, wide: bool) -> Result<(), Failure> {
         for route in &routes.items {
             table.row(row(route, wide));
         }
-        output::table(&table)?;
+        output::table(&table, wide)?;
     }
     for problem in &routes.problems {
         let source = &problem.source;

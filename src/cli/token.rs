@@ -123,7 +123,7 @@ fn table(tokens: &TokenList, wide: bool) -> Result<(), Failure> {
         }
         table.row(row);
     }
-    output::table(&table)
+    output::table(&table, wide)
 }
 
 fn state(token: &TokenView) -> Cell {

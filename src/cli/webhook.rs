@@ -171,7 +171,7 @@ fn list(all: &[WebhookView]) -> Result<(), Failure> {
             if webhook.enabled { Cell::toned("yes", Tone::Good) } else { Cell::toned("no", Tone::Bad) },
         ]);
     }
-    output::table(&table)
+    output::table(&table, false)
 }
 
 fn events(webhook: &WebhookView) -> String {
@@ -224,5 +224,5 @@ fn deliveries(all: &DeliveryList, wide: bool) -> Result<(), Failure> {
         }
         table.row(row);
     }
-    output::table(&table)
+    output::table(&table, wide)
 }

@@ -1,6 +1,6 @@
 //! An Environment: why its host may not answer.
 
-use crate::model::EnvironmentKey;
+use crate::model::{EnvironmentKey, reasons};
 use crate::resources::{ConditionType, Environment};
 use crate::routing::EnvironmentNote;
 use kube::ResourceExt;
@@ -21,12 +21,12 @@ pub(super) fn translate(environment: &Environment) -> Option<EnvironmentNote> {
         wakes: environment.status.iter().filter_map(|status| status.life.as_ref()).any(|life| life.wakes_on_request),
     };
     if environment.metadata.deletion_timestamp.is_some() {
-        return Some(note(false, EnvironmentNote::DELETING, "the environment is being deleted"));
+        return Some(note(false, reasons::DELETING, "the environment is being deleted"));
     }
     let conditions = environment.status.iter().flat_map(|status| &status.conditions);
     let ready = conditions.into_iter().find(|condition| condition.type_ == ConditionType::Ready.as_str());
     Some(match ready {
         Some(condition) => note(condition.status == "True", &condition.reason, &condition.message),
-        None => note(false, "Creating", "the environment was asked for and is being created"),
+        None => note(false, reasons::CREATING, "the environment was asked for and is being created"),
     })
 }

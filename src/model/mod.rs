@@ -14,6 +14,8 @@ mod quantity;
 mod record_target;
 mod user_id;
 
+pub mod reasons;
+
 pub use class_name::{ClassName, InvalidClassName};
 pub use clock::{Clock, between, earlier, later};
 pub use duration::{parse_duration, shown_duration};

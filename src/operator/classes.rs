@@ -3,7 +3,7 @@
 use super::plan::Refusal;
 use super::reconcile::Reconciler;
 use super::rollout::{ClassVersion, condition};
-use crate::model::{HostPattern, Hostname, did_you_mean, shown};
+use crate::model::{HostPattern, Hostname, did_you_mean, reasons, shown};
 use crate::resources::{Class, ConditionType, EnvironmentClass, EnvironmentClassStatus, RolloutStatus, set_condition};
 use kube::api::{Api, Patch, PatchParams};
 use kube::{Resource, ResourceExt};
@@ -43,12 +43,15 @@ impl ClassBook {
         match self.verdicts.get(name) {
             Some((_, Ok(class))) => Ok(class.clone()),
             Some((_, Err(refusal))) => {
-                let reason = if refusal.reason == "HostPatternTaken" { "HostConflict" } else { refusal.reason };
+                let reason = if refusal.reason == "HostPatternTaken" { reasons::HOST_CONFLICT } else { refusal.reason };
                 Err(Refusal { reason, message: format!("class {name}: {}", refusal.message) })
             }
             None => {
                 let hint = did_you_mean(name, self.verdicts.keys().map(String::as_str));
-                Err(Refusal { reason: "ClassNotFound", message: format!("there is no class {}{hint}", shown(name)) })
+                Err(Refusal {
+                    reason: reasons::CLASS_NOT_FOUND,
+                    message: format!("there is no class {}{hint}", shown(name)),
+                })
             }
         }
     }
@@ -81,7 +84,7 @@ impl ClassBook {
 
 fn verdict(wire: &EnvironmentClass, kept: &[Arc<Class>], domain: &Hostname) -> Verdict {
     let class = Class::try_from(wire);
-    let class = class.map_err(|error| Refusal { reason: "InvalidClass", message: error.to_string() })?;
+    let class = class.map_err(|error| Refusal { reason: reasons::INVALID_CLASS, message: error.to_string() })?;
     match kept.iter().find(|older| overlap(&older.host, &class.host, domain)) {
         None => Ok(Arc::new(class)),
         Some(winner) => {

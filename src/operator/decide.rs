@@ -5,8 +5,8 @@
 
 use super::plan::Refusal;
 use super::pods::{PodTrouble, trouble};
+use crate::model::reasons;
 use crate::resources::labels;
-use crate::routing::EnvironmentNote;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -89,7 +89,7 @@ impl Decision {
     /// What is said while objects of an earlier Environment of this name are still there.
     pub fn waiting_for_removal() -> Self {
         Self::on_the_way(
-            "Creating",
+            reasons::CREATING,
             "the objects of the Environment that was here before are still being removed".into(),
         )
     }
@@ -98,7 +98,7 @@ impl Decision {
 /// Decides what is to be said.
 pub fn decide(sight: &Sight<'_>) -> Decision {
     let rollout = Rollout::of(sight);
-    let stalled = rollout.deadline_exceeded.then_some(Cow::Borrowed("ProgressDeadlineExceeded"));
+    let stalled = rollout.deadline_exceeded.then_some(Cow::Borrowed(reasons::PROGRESS_DEADLINE_EXCEEDED));
     let decision = not_yet(sight, &rollout).unwrap_or_else(|| by_route(sight));
     match stalled {
         Some(reason) if !decision.ready && sight.asleep.is_none() => {
@@ -112,17 +112,17 @@ pub fn decide(sight: &Sight<'_>) -> Decision {
 fn not_yet(sight: &Sight<'_>, rollout: &Rollout<'_>) -> Option<Decision> {
     if let Some(why) = sight.asleep {
         let progressing = !rollout.observed || rollout.pods_left > 0;
-        return Some(Decision { progressing, ..Decision::on_the_way(EnvironmentNote::ASLEEP, why.to_owned()) });
+        return Some(Decision { progressing, ..Decision::on_the_way(reasons::ASLEEP, why.to_owned()) });
     }
     let Some(deployment) = sight.deployment else {
-        return Some(Decision::on_the_way("Creating", "the Deployment is being made".to_owned()));
+        return Some(Decision::on_the_way(reasons::CREATING, "the Deployment is being made".to_owned()));
     };
     if !rollout.observed {
-        return Some(Decision::on_the_way("Creating", "the Deployment is not taken up yet".to_owned()));
+        return Some(Decision::on_the_way(reasons::CREATING, "the Deployment is not taken up yet".to_owned()));
     }
     if sight.replicas == 0 && rollout.pods_left == 0 {
         let message = "the class has no replicas, so nothing answers".to_owned();
-        return Some(Decision { progressing: false, ..Decision::on_the_way("ScaledToZero", message) });
+        return Some(Decision { progressing: false, ..Decision::on_the_way(reasons::SCALED_TO_ZERO, message) });
     }
     let worst = current(sight).filter_map(|pod| trouble(pod)).min();
     let still = rollout.still_answers(sight);
@@ -131,42 +131,45 @@ fn not_yet(sight: &Sight<'_>, rollout: &Rollout<'_>) -> Option<Decision> {
     }
     if let Some(failure) = condition(deployment, "ReplicaFailure").filter(|c| c.status == "True") {
         let why = failure.message.clone().unwrap_or_default();
-        return Some(Decision::on_the_way("ReplicaFailure", format!("no pod can be made: {why}{still}")));
+        return Some(Decision::on_the_way(reasons::REPLICA_FAILURE, format!("no pod can be made: {why}{still}")));
     }
     if rollout.deadline_exceeded {
         let what = worst.map_or_else(|| "no pod of it became ready".to_owned(), said);
         let message = format!("the rollout took longer than its deadline: {what}{still}");
-        return Some(Decision::on_the_way("ProgressDeadlineExceeded", message));
+        return Some(Decision::on_the_way(reasons::PROGRESS_DEADLINE_EXCEEDED, message));
     }
     if !still.is_empty() {
         return Some(Decision::on_the_way(
-            "RollingOut",
+            reasons::ROLLING_OUT,
             format!("{} is starting{still}", revision_name(sight, sight.revision)),
         ));
     }
     match worst {
-        Some(PodTrouble::NotReady(message)) => Some(Decision::on_the_way("NotReady", message)),
-        Some(PodTrouble::Starting(message)) => Some(Decision::on_the_way("Starting", message)),
+        Some(PodTrouble::NotReady(message)) => Some(Decision::on_the_way(reasons::NOT_READY, message)),
+        Some(PodTrouble::Starting(message)) => Some(Decision::on_the_way(reasons::STARTING, message)),
         Some(PodTrouble::Failing(..)) | None if rollout.whole => None,
         Some(PodTrouble::Failing(..)) | None if rollout.pods_left == 0 => {
-            Some(Decision::on_the_way("Creating", "the pod is being made".to_owned()))
+            Some(Decision::on_the_way(reasons::CREATING, "the pod is being made".to_owned()))
         }
-        Some(PodTrouble::Failing(..)) | None => {
-            Some(Decision::on_the_way("Starting", "the pods are ready, and the rollout is being finished".to_owned()))
-        }
+        Some(PodTrouble::Failing(..)) | None => Some(Decision::on_the_way(
+            reasons::STARTING,
+            "the pods are ready, and the rollout is being finished".to_owned(),
+        )),
     }
 }
 
 /// The rollout is whole; would a request succeed?
 fn by_route(sight: &Sight<'_>) -> Decision {
-    let wait =
-        |message: &str| Decision { waits_for_table: true, ..Decision::on_the_way("Starting", message.to_owned()) };
+    let wait = |message: &str| Decision {
+        waits_for_table: true,
+        ..Decision::on_the_way(reasons::STARTING, message.to_owned())
+    };
     match &sight.route {
         Route::Missing => wait("the pods are ready; the gateway does not route to them yet"),
         Route::Foreign(rule) => {
             let message = format!("the host is routed by {rule}, not to this environment");
-            let stalled = Some("HostConflict".into());
-            let decision = Decision::on_the_way("HostConflict", message);
+            let stalled = Some(reasons::HOST_CONFLICT.into());
+            let decision = Decision::on_the_way(reasons::HOST_CONFLICT, message);
             Decision { progressing: false, stalled, waits_for_table: true, ..decision }
         }
         Route::Behind(who) => wait(&format!("the pods are ready; {who}")),
@@ -182,7 +185,7 @@ fn by_route(sight: &Sight<'_>) -> Decision {
                 1 => format!("{} serves", revision_name(sight, sight.revision)),
                 count => format!("{} serves with {count} pods", revision_name(sight, sight.revision)),
             };
-            Decision { ready: true, progressing: false, ..Decision::on_the_way("Serving", message) }
+            Decision { ready: true, progressing: false, ..Decision::on_the_way(reasons::SERVING, message) }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! May this environment exist as it is written? Its class and its values, checked.
 
 use super::classes::ClassBook;
-use crate::model::{ClassName, EnvironmentKey, Hostname, Parameters, UserId, shown};
+use crate::model::{ClassName, EnvironmentKey, Hostname, Parameters, UserId, reasons, shown};
 use crate::resources::{Class, Environment};
 use std::sync::Arc;
 
@@ -34,16 +34,16 @@ pub fn plan(environment: &Environment, classes: &ClassBook, domain: &Hostname) -
     let parameters = Parameters::check(key.class.as_str(), &class.parameters, &environment.spec.parameters);
     let parameters = parameters.map_err(|errors| {
         let said: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        Refusal { reason: "InvalidParameters", message: said.join("; ") }
+        Refusal { reason: reasons::INVALID_PARAMETERS, message: said.join("; ") }
     })?;
     let host = class.host.host(&key.user, domain);
-    let host = host.map_err(|error| Refusal { reason: "InvalidClass", message: error.to_string() })?;
+    let host = host.map_err(|error| Refusal { reason: reasons::INVALID_CLASS, message: error.to_string() })?;
     Ok(Plan { key, class, parameters, host })
 }
 
 /// A real API server checks all this by the schema; an object written before the schema was there is not.
 fn key(environment: &Environment) -> Result<EnvironmentKey, Refusal> {
-    let refuse = |message: String| Refusal { reason: "InvalidName", message };
+    let refuse = |message: String| Refusal { reason: reasons::INVALID_NAME, message };
     let spec = &environment.spec;
     let user = spec.user.parse::<UserId>().map_err(|error| refuse(error.to_string()))?;
     let class = spec.class.parse::<ClassName>().map_err(|error| refuse(error.to_string()))?;

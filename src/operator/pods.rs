@@ -1,5 +1,6 @@
 //! What a pod's containers say of why it does not serve.
 
+use crate::model::reasons;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 use kube::ResourceExt;
 
@@ -26,7 +27,7 @@ pub fn trouble(pod: &Pod) -> Option<PodTrouble> {
     }
     if let Some(scheduled) = condition("PodScheduled").filter(|c| c.status == "False") {
         let why = scheduled.message.as_deref().unwrap_or("no node takes it");
-        return Some(PodTrouble::Failing("Unschedulable".to_owned(), format!("pod {name} has no node: {why}")));
+        return Some(PodTrouble::Failing(reasons::UNSCHEDULABLE.to_owned(), format!("pod {name} has no node: {why}")));
     }
     let containers = || {
         let of = |list: Option<&'_ Vec<ContainerStatus>>| list.cloned().unwrap_or_default();
@@ -38,7 +39,7 @@ pub fn trouble(pod: &Pod) -> Option<PodTrouble> {
     }
     if status.and_then(|s| s.phase.as_deref()) == Some("Failed") {
         let why = status.and_then(|s| s.message.clone()).unwrap_or_else(|| "it was ended".to_owned());
-        return Some(PodTrouble::Failing("PodFailed".to_owned(), format!("pod {name} failed: {why}")));
+        return Some(PodTrouble::Failing(reasons::POD_FAILED.to_owned(), format!("pod {name} failed: {why}")));
     }
     let running = containers().count() > 0 && containers().all(|c| is_running(&c) || is_done(&c));
     if !running {
@@ -70,7 +71,7 @@ fn failing(pod: &str, container: &ContainerStatus) -> Option<PodTrouble> {
     let restarts = restarted(container.restart_count);
     if let Some(ended) = &state.terminated {
         let said = format!("container {} of pod {pod} {}{restarts}", container.name, end(ended));
-        return (ended.exit_code != 0).then(|| PodTrouble::Failing("Crashing".to_owned(), said));
+        return (ended.exit_code != 0).then(|| PodTrouble::Failing(reasons::CRASHING.to_owned(), said));
     }
     let waiting = state.waiting.as_ref()?;
     let reason =

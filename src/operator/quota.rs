@@ -4,11 +4,9 @@ use super::classes::ClassBook;
 use super::plan::{Plan, Refusal};
 use super::reconcile::Reconciler;
 use super::world::EnvironmentId;
+use crate::model::reasons;
 use crate::resources::{Environment, Taken};
 use jiff::Timestamp;
-
-/// The reason of one that would take too much.
-pub const QUOTA_EXCEEDED: &str = "QuotaExceeded";
 
 impl Reconciler {
     /// Whether the environment may take what it would. One that was brought up before may: a quota takes nothing away.
@@ -47,7 +45,7 @@ impl Reconciler {
             }
         }
         let refusal = quota.refusal(plan.key.class.as_str(), plan.key.user.as_str(), of_user, of_class);
-        refusal.map_or(Ok(()), |message| Err(Refusal { reason: QUOTA_EXCEEDED, message }))
+        refusal.map_or(Ok(()), |message| Err(Refusal { reason: reasons::QUOTA_EXCEEDED, message }))
     }
 
     /// Whether `other` takes its part before `id` does: it was brought up, or it is older.
@@ -64,7 +62,7 @@ impl Reconciler {
         for id in self.world.environments.ids() {
             let Some(environment) = self.world.environments.one(&id, &id.name) else { continue };
             let conditions = environment.status.iter().flat_map(|status| &status.conditions);
-            if conditions.into_iter().any(|condition| condition.reason == QUOTA_EXCEEDED) {
+            if conditions.into_iter().any(|condition| condition.reason == reasons::QUOTA_EXCEEDED) {
                 self.queue.push(id);
             }
         }

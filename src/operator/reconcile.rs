@@ -11,7 +11,6 @@ use super::look::Look;
 use super::plan::{Refusal, plan};
 use super::queue::Queue;
 use super::render::render;
-use super::rights::MISSING_RIGHT;
 use super::rollout::{Rollouts, outcome};
 use super::status::{Figures, status};
 use super::uses::Uses;
@@ -20,7 +19,7 @@ use super::{Namespaces, OperatorConfig, PublicUrl, Workload};
 use crate::cluster::SharedKinds;
 use crate::cluster::rights::{Held, refused};
 use crate::gateways::Gateways;
-use crate::model::{Clock, Hostname, between};
+use crate::model::{Clock, Hostname, between, reasons};
 use crate::resources::{Environment, labels};
 use crate::routing::{Match, RequestView, Table};
 use jiff::Timestamp;
@@ -203,7 +202,7 @@ impl Reconciler {
         let answering = self.world.pods.all_whole(id).iter().filter(|pod| super::pods::trouble(pod).is_none()).count();
         // The host comes from the class: without it, nobody reaches the pods.
         let still = match refusal.reason {
-            "ClassNotFound" => "what was deployed before runs on, and no host leads to it",
+            reasons::CLASS_NOT_FOUND => "what was deployed before runs on, and no host leads to it",
             _ => "what was deployed before goes on",
         };
         let still = (answering > 0).then_some(still);
@@ -314,11 +313,11 @@ impl Reconciler {
 pub(super) fn refusal_of(error: &kube::Error) -> Option<Refusal> {
     let kube::Error::Api(answer) = error else { return None };
     if let Some(message) = refused(&answer.message).filter(|_| answer.code == 403) {
-        return Some(Refusal { reason: MISSING_RIGHT, message });
+        return Some(Refusal { reason: reasons::MISSING_RIGHT, message });
     }
     let for_good = matches!(answer.code, 400 | 403 | 405 | 413 | 415 | 422);
     for_good.then(|| Refusal {
-        reason: "ApplyRefused",
+        reason: reasons::APPLY_REFUSED,
         message: format!("the cluster refuses what the class makes of it: {}", answer.message),
     })
 }

@@ -6,7 +6,7 @@ mod container;
 
 use super::Workload;
 use super::plan::{Plan, Refusal};
-use crate::model::{Hostname, substitute};
+use crate::model::{Hostname, reasons, substitute};
 use crate::resources::{Environment, labels};
 use kube::Resource;
 use serde_json::{Map, Value, json};
@@ -32,7 +32,7 @@ pub fn render(
     workload: Workload,
     domain: &Hostname,
 ) -> Result<Rendered, Refusal> {
-    let invalid = |message: String| Refusal { reason: "InvalidClass", message };
+    let invalid = |message: String| Refusal { reason: reasons::INVALID_CLASS, message };
     let values = Values { plan, domain };
     let mut template = Value::Object(plan.class.spec.template.0.clone());
     fill(&mut template, &values, &mut Vec::new()).map_err(invalid)?;

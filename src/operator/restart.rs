@@ -1,5 +1,6 @@
 //! After a restart that ended every pod, no environment is called ready before it was looked at again.
 
+use crate::model::reasons;
 use crate::resources::{ConditionType, Environment, set_condition};
 use futures::{StreamExt, stream};
 use kube::ResourceExt;
@@ -35,8 +36,8 @@ fn taken_back(environment: &Environment) -> Option<serde_json::Value> {
     status.conditions.iter().find(|condition| is_ready(&condition.type_, &condition.status))?;
     let mut conditions = status.conditions.clone();
     let generation = status.observed_generation.unwrap_or_default();
-    set_condition(&mut conditions, ConditionType::Ready, (false, "Starting", MESSAGE), generation);
-    set_condition(&mut conditions, ConditionType::Progressing, (true, "Starting", MESSAGE), generation);
+    set_condition(&mut conditions, ConditionType::Ready, (false, reasons::STARTING, MESSAGE), generation);
+    set_condition(&mut conditions, ConditionType::Progressing, (true, reasons::STARTING, MESSAGE), generation);
     Some(json!({"status": {"conditions": conditions, "readyReplicas": 0}}))
 }
 

@@ -4,13 +4,12 @@ use super::decide::Decision;
 use super::look::Look;
 use super::plan::Refusal;
 use super::reconcile::Reconciler;
+use crate::model::reasons;
 use crate::resources::Environment;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// The reason that stands in conditions.
-pub const MISSING_RIGHT: &str = "MissingRight";
 /// How often environments are told of it that nobody looks at, as not every kind can be listed.
 const RETRY: Duration = Duration::from_secs(2);
 
@@ -71,6 +70,6 @@ impl Reconciler {
     /// The rights that are missing, as the reason why environments and classes cannot be used.
     pub fn missing_right(&self) -> Option<Refusal> {
         let message = self.rights.borrow().blocking()?;
-        Some(Refusal { reason: MISSING_RIGHT, message })
+        Some(Refusal { reason: reasons::MISSING_RIGHT, message })
     }
 }

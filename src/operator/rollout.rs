@@ -7,6 +7,7 @@ use super::decide::Decision;
 use super::look::Look;
 use super::reconcile::Reconciler;
 use super::world::EnvironmentId;
+use crate::model::reasons;
 use crate::resources::{Class, ConditionType, Environment, EnvironmentRollout, RolloutStatus};
 use std::collections::HashSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -214,8 +215,8 @@ fn is_failure(decision: &Decision) -> bool {
         "CreateContainerError",
         "CreateContainerConfigError",
         "RunContainerError",
-        "PodFailed",
-        "ReplicaFailure",
+        reasons::POD_FAILED,
+        reasons::REPLICA_FAILURE,
     ];
     decision.stalled.is_some() || FAILURES.contains(&decision.reason.as_ref())
 }
@@ -228,10 +229,9 @@ pub fn serves(environment: &Environment) -> bool {
 
 /// Whether it is said to serve soon.
 pub fn is_on_the_way(environment: &Environment) -> bool {
-    const ON_THE_WAY: [&str; 4] = ["Creating", "Starting", "RollingOut", "NotReady"];
     let conditions = environment.status.iter().flat_map(|status| &status.conditions);
     let ready = conditions.into_iter().find(|condition| condition.type_ == ConditionType::Ready.as_str());
-    ready.is_some_and(|ready| ON_THE_WAY.contains(&ready.reason.as_str()))
+    ready.is_some_and(|ready| reasons::ON_THE_WAY.contains(&ready.reason.as_str()))
 }
 
 /// The condition that tells how far a roll-out is.
@@ -247,7 +247,7 @@ pub fn condition(status: &RolloutStatus) -> (bool, &'static str, String) {
     if *pending > 0 || *in_flight > 0 {
         return (
             false,
-            "RollingOut",
+            reasons::ROLLING_OUT,
             format!("{done} of {total} environments are done, {in_flight} under way, {pending} wait"),
         );
     }

@@ -3,10 +3,10 @@
 use super::decide::Decision;
 use super::reconcile::Reconciler;
 use super::world::EnvironmentId;
+use crate::model::reasons;
 use crate::resources::{
     ConditionType, Environment, EnvironmentLife, EnvironmentRollout, EnvironmentStatus, set_condition,
 };
-use crate::routing::EnvironmentNote;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
 use kube::api::{Api, Patch, PatchParams};
@@ -99,7 +99,11 @@ impl Reconciler {
         let about = environment.object_ref(&());
         match ready.reason.as_str() {
             _ if ready.status == "True" => self.events.tell(&about, "Ready", &ready.message).await,
-            "Creating" | "Starting" | "RollingOut" | "ScaledToZero" | EnvironmentNote::ASLEEP => {}
+            reasons::CREATING
+            | reasons::STARTING
+            | reasons::ROLLING_OUT
+            | reasons::SCALED_TO_ZERO
+            | reasons::ASLEEP => {}
             reason => self.events.warn(&about, reason, &ready.message).await,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::contribution::is_within;
 use super::{HostClaim, HostRoutes, Problem, RequestView, Rule, SourceKey};
-use crate::model::{ClassName, EnvironmentKey, HostPattern, Hostname};
+use crate::model::{ClassName, EnvironmentKey, HostPattern, Hostname, reasons};
 use arc_swap::{ArcSwap, Guard};
 use imbl::shared_ptr::DefaultSharedPtr;
 use std::sync::Arc;
@@ -89,21 +89,15 @@ pub struct ExpiredNote {
 }
 
 impl EnvironmentNote {
-    /// The reason of an environment that sleeps.
-    pub const ASLEEP: &str = "Asleep";
-    /// The reason of one that is being deleted.
-    pub const DELETING: &str = "Deleting";
-
     /// Whether endpoints may come soon. One that crashes, has no node or no replicas, or is being deleted tells that at
     /// once: nobody should wait for what does not come. A note may be older than the endpoints, so "ready" counts as well.
     pub fn may_come_up(&self) -> bool {
-        const ON_THE_WAY: [&str; 4] = ["Creating", "Starting", "RollingOut", "NotReady"];
-        self.ready || ON_THE_WAY.contains(&&*self.reason) || (self.is_asleep() && self.wakes)
+        self.ready || reasons::ON_THE_WAY.contains(&&*self.reason) || (self.is_asleep() && self.wakes)
     }
 
     /// Whether it sleeps: nothing of it runs, everything is kept.
     pub fn is_asleep(&self) -> bool {
-        &*self.reason == Self::ASLEEP
+        &*self.reason == reasons::ASLEEP
     }
 }
 
@@ -222,7 +216,7 @@ impl Snapshot {
 
     /// What is known about an environment that has expired, and was not made anew.
     pub fn expired(&self, key: &EnvironmentKey) -> Option<&Arc<ExpiredNote>> {
-        let anew = self.environments.get(key).is_some_and(|note| &*note.reason != EnvironmentNote::DELETING);
+        let anew = self.environments.get(key).is_some_and(|note| &*note.reason != reasons::DELETING);
         self.expired.get(key).filter(|_| !anew)
     }
 

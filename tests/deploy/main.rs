@@ -18,4 +18,5 @@ mod image;
 mod manager;
 mod pods;
 mod rendered;
+mod turned;
 mod values;

@@ -105,4 +105,14 @@ fn a_gateway_has_the_time_to_say_goodbye() {
     let objects = template(&["gateway.shutdownDelaySeconds=20", "gateway.drainSeconds=60"]);
     let pod = find(&objects, "Deployment/doorstep-gateway").pointer("/spec/template/spec").unwrap();
     assert_eq!(pod["terminationGracePeriodSeconds"], Value::from(85));
+    // Another manager can be called meanwhile where there may be several, and nowhere else.
+    for (sets, delay, grace) in
+        [(&["manager.store.existingSecret=a"][..], 5, 35), (&["manager.shutdownDelaySeconds=9"], 0, 30)]
+    {
+        let objects = template(sets);
+        let pod = find(&objects, "Deployment/doorstep-manager").pointer("/spec/template/spec").unwrap();
+        assert_eq!(pod["terminationGracePeriodSeconds"], Value::from(grace), "{sets:?}");
+        let wanted = Value::from(format!("--shutdown-delay={delay}"));
+        assert!(pod["containers"][0]["args"].as_array().unwrap().contains(&wanted), "{wanted}: {sets:?}");
+    }
 }

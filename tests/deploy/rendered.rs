@@ -48,8 +48,16 @@ fn every_object_says_whose_it_is_and_where() {
     }
 }
 
-const CLUSTER_WIDE: [&str; 6] =
-    ["CustomResourceDefinition", "IngressClass", "Namespace", "ClusterRole", "ClusterRoleBinding", "EnvironmentClass"];
+const CLUSTER_WIDE: [&str; 8] = [
+    "CustomResourceDefinition",
+    "IngressClass",
+    "Namespace",
+    "ClusterRole",
+    "ClusterRoleBinding",
+    "EnvironmentClass",
+    "ValidatingAdmissionPolicy",
+    "ValidatingAdmissionPolicyBinding",
+];
 
 #[test]
 fn a_daemon_set_has_the_nodes_ports_and_nothing_that_needs_replicas() {
@@ -120,6 +128,31 @@ fn the_manager_asks_each_gateway_and_may_do_so() {
     );
     let alone = template(&["gateway.enabled=false"]);
     assert!(!find(&alone, "Deployment/doorstep-manager").to_string().contains("--gateway="), "there is none to ask");
+}
+
+#[test]
+fn the_manager_may_reach_its_store_and_who_leads_to_it_may_reach_the_manager() {
+    let policy = |sets: &[&str]| find(&template(sets), "NetworkPolicy/doorstep-manager")["spec"].clone();
+    let ports = |sets: &[&str]| policy(sets)["egress"].to_string().matches(r#""port":5432"#).count();
+    assert_eq!(ports(&["manager.store.existingSecret=store"]), 1);
+    assert_eq!(ports(&[]), 0, "a file is reached by no network");
+    let by_name = [
+        "networkPolicy.apiFrom[0].namespaceSelector.matchLabels.team=a",
+        "manager.service.annotations.doorstep\\.dev/host=api.example.com",
+    ];
+    let gateway = Value::from("gateway");
+    let of = "/ingress/0/from/1/podSelector/matchLabels/app.kubernetes.io~1component";
+    assert_eq!(policy(&by_name).pointer(of), Some(&gateway));
+    assert_eq!(policy(&by_name[..1]).pointer(of), None, "the gateway does not lead to it");
+}
+
+#[test]
+fn what_is_made_anew_at_an_update_has_no_bounds_of_a_rolling_one() {
+    let sets = ["gateway.updateStrategy.type=Recreate", "manager.updateStrategy.type=Recreate"];
+    let objects = template(&[&sets[..], &["manager.store.existingSecret=store"]].concat());
+    for role in ["Deployment/doorstep-gateway", "Deployment/doorstep-manager"] {
+        assert_eq!(find(&objects, role)["spec"]["strategy"], serde_json::json!({"type": "Recreate"}), "{role}");
+    }
 }
 
 #[test]

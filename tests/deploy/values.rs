@@ -1,7 +1,9 @@
 //! The chart's values: each is in the schema with a sentence and in the documentation, and a wrong one is refused.
 
 use super::helm::{SETS, chart, helm, root, template_text};
+use super::turned::{TURNED, arguments};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 #[test]
@@ -41,6 +43,10 @@ fn a_wrong_value_is_refused_and_named() {
         ("manager.dnsAuthority.port=53", "at '/manager/dnsAuthority/port'", "minimum: got 53, want 1,024"),
         ("manager.store.persistence.accessMode=ReadWriteMany", "accessMode", "value must be one of 'ReadWriteOnce'"),
         ("routes.file.a=b,routes.existingConfigMap=c", "routes", "not both"),
+        ("gateway.podDisruptionBudget.maxUnavailable=0", "gateway.podDisruptionBudget", "could be drained"),
+        ("manager.podDisruptionBudget.maxUnavailable=0%", "manager.podDisruptionBudget", "could be drained"),
+        ("gateway.updateStrategy.rollingUpdate.maxSurge=0", "gateway.updateStrategy", "nothing could be replaced"),
+        ("gateway.kind=DaemonSet,gateway.hostPorts.admin=443", "gateway.hostPorts", "different ports"),
     ] {
         let error = template_text(&["--set", set]).err().unwrap_or_else(|| panic!("{set}: accepted"));
         assert!(error.contains(place) && error.contains(said), "{set}: {error}");
@@ -98,6 +104,34 @@ fn the_documented_values_are_those_of_the_chart() {
         writeln!(text, "| `{path}` | `{}` | {} |", cell(&default.to_string()), cell(&sentence)).unwrap();
     }
     same(&text, "docs/chart-values.md");
+}
+
+/// What helm renders with these arguments.
+fn rendered(arguments: &[String]) -> Result<String, String> {
+    template_text(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+#[test]
+fn each_value_of_the_chart_changes_what_is_rendered() {
+    let known: BTreeSet<String> = entries().into_iter().map(|entry| entry.path).collect();
+    let turned: BTreeSet<String> = TURNED.iter().map(|(path, ..)| (*path).to_owned()).collect();
+    assert_eq!(known.symmetric_difference(&turned).collect::<Vec<_>>(), Vec::<&String>::new(), "each is turned once");
+    for one in TURNED {
+        let (with, without) = arguments(one);
+        let with = rendered(&with).unwrap_or_else(|said| panic!("{one:?}: {said}"));
+        assert_ne!(with, rendered(&without).unwrap(), "{one:?} changes nothing");
+    }
+}
+
+#[test]
+fn a_value_of_the_wrong_kind_is_refused_at_its_place() {
+    for (path, ..) in TURNED {
+        // Nothing of the chart may be a list of lists.
+        let said = rendered(&["--set-json".to_owned(), format!("{path}=[[1]]")]).err();
+        let said = said.unwrap_or_else(|| panic!("{path}: a list of lists was accepted"));
+        let place = format!("at '/{}", path.replace('.', "/"));
+        assert!(said.contains(&place), "{path}: {said}");
+    }
 }
 
 /// Compares a generated text with its file, or writes it where that is asked for.

@@ -19,9 +19,13 @@ mod support;
 #[allow(dead_code, reason = "the tests without a cluster use the rest of it")]
 mod helm;
 
+#[path = "../deploy/turned.rs"]
+mod values_turned;
+
 mod accepted;
 mod balancer;
 mod cluster;
 mod every_gateway;
 mod on_the_node;
+mod turned;
 mod upgraded;

@@ -1,6 +1,6 @@
 //! The roles by themselves: a gateway before a cluster, and one before a file of routes.
 
-use crate::harness::{Doorstep, binary, curl, signal, texts, wait_for};
+use crate::harness::{Doorstep, Program, binary, curl, signal, texts, wait_for};
 use serde_json::Value;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -72,6 +72,31 @@ fn a_gateway_of_its_own_serves_the_same_cluster() {
         page => Err(page),
     });
     gateway.stop();
+    doorstep.stop();
+}
+
+#[test]
+fn a_manager_that_goes_answers_on_until_that_was_heard_and_ends_at_once_when_told_again() {
+    let doorstep = Doorstep::start();
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = doorstep.folder.join("kubeconfig").display().to_string();
+    // Longer than this test waits for anything.
+    let own = ["--api", "127.0.0.1:0", "--lease", "one-that-goes", "--shutdown-delay", "600"];
+    let arguments = [&own[..], &["--allow-loopback-endpoints", "--kubeconfig", &kubeconfig]].concat();
+    let mut manager = Program::start("manager", &folder.path().join("data"), &folder.path().join("log"), arguments);
+    let api = manager.addresses()["api"].as_str().unwrap().to_owned();
+    let told = |path: &str| texts(&curl().arg(format!("http://{api}{path}")).output().unwrap()).0;
+    let is = |path: &'static str, wanted: &str| {
+        wait_for(wanted, || match told(path) {
+            answer if answer == format!("{wanted}\n") => Ok(()),
+            answer => Err(answer),
+        });
+    };
+    is("/readyz", "ok");
+    signal(manager.pid(), "TERM");
+    is("/readyz", "the manager is ending");
+    is("/livez", "ok");
+    assert!(manager.stop().success(), "the second signal ends it");
     doorstep.stop();
 }
 

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod commands;
 #[path = "../support/mod.rs"]
 mod harness;
 mod refusals;

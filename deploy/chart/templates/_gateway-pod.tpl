@@ -90,6 +90,9 @@ spec:
         - name: admin
           containerPort: {{ .Values.gateway.ports.admin }}
           protocol: TCP
+          {{- if and (eq .Values.gateway.kind "DaemonSet") .Values.gateway.hostPorts.admin }}
+          hostPort: {{ .Values.gateway.hostPorts.admin }}
+          {{- end }}
       # Ready with the first complete table. Alive as long as it answers: an API server that is away restarts nothing.
       readinessProbe:
         httpGet:

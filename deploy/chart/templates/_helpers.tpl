@@ -141,6 +141,20 @@ app.kubernetes.io/component: manager
 {{- end }}
 {{- end }}
 
+{{/* How a Deployment is updated. One that is made anew has no bounds, and the API server takes none of it. Takes the values. */}}
+{{- define "doorstep.updateStrategy" -}}
+type: {{ .type }}
+{{- if and (eq .type "RollingUpdate") .rollingUpdate }}
+rollingUpdate:
+  {{- toYaml .rollingUpdate | nindent 2 }}
+{{- end }}
+{{- end }}
+
+{{/* How long a manager goes on after SIGTERM. On a volume there is no other one that could be called meanwhile. */}}
+{{- define "doorstep.manager.shutdownDelay" -}}
+{{- if include "doorstep.manager.onVolume" . -}}0{{- else -}}{{ .Values.manager.shutdownDelaySeconds }}{{- end -}}
+{{- end }}
+
 {{/* How many seconds a gateway's pod gets: the delay, the drain, and a moment to end. */}}
 {{- define "doorstep.gateway.grace" -}}
 {{- add (int .Values.gateway.shutdownDelaySeconds) (int .Values.gateway.drainSeconds) 5 -}}

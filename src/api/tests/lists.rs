@@ -156,6 +156,7 @@ async fn a_slip_in_a_filter_is_told_with_the_nearest_that_is_known() {
         ("audit?sort=a", "?sort", "at"),
         ("audit?action=PUT%20/environment/%7Buser%7D/%7Bclass%7D", "?action", "PUT /environments/{user}/{class}"),
         ("tokens?state=actve", "?state", "active"),
+        ("events?class=integraton", "?class", "integration"),
         (&deliveries, "?state", "dead"),
     ] {
         let (status, problem) = setting.call("GET", &format!("/api/v1/{query}"), None).await;

@@ -52,7 +52,7 @@ fn tell(change: &ClassChange) -> Result<(), Failure> {
     for touch in &change.touches {
         table.row(row(touch));
     }
-    output::table(&table)
+    output::table(&table, false)
 }
 
 fn row(touch: &ClassTouch) -> [Cell; 5] {

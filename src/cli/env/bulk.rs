@@ -150,5 +150,5 @@ fn table(result: &BulkResult, _wide: bool) -> Result<(), Failure> {
         let why = item.problem.as_ref().map(|problem| problem.detail.as_str()).unwrap_or_default();
         table.row([item.user.as_str().into(), item.class.as_str().into(), outcome, why.into()]);
     }
-    output::table(&table)
+    output::table(&table, false)
 }

@@ -46,7 +46,7 @@ fn table(revisions: &RevisionList, _wide: bool) -> Result<(), Failure> {
             said.into(),
         ]);
     }
-    output::table(&table)
+    output::table(&table, false)
 }
 
 /// `TAG_FRONT 1 → 2`.

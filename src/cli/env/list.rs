@@ -71,5 +71,5 @@ fn table(environments: &EnvironmentList, wide: bool) -> Result<(), Failure> {
         }
         table.row(row);
     }
-    output::table(&table)
+    output::table(&table, wide)
 }

@@ -40,8 +40,16 @@ pub(super) async fn run(globals: &Globals, arguments: &Arguments) -> Result<(), 
     query.extend(arguments.tail.map(|tail| format!("tail={tail}")));
     query.extend(arguments.pod.as_ref().map(|pod| format!("pod={}", utf8_percent_encode(pod, NON_ALPHANUMERIC))));
     let mut log = client.stream(&format!("{}/logs?{}", path_of(&key), query.join("&"))).await?;
-    while let Some(chunk) = log.chunk().await.map_err(|error| client.broken(&error))? {
-        output::raw(&chunk)?;
+    let mut gone = std::pin::pin!(output::reader_gone());
+    loop {
+        let chunk = tokio::select! {
+            chunk = log.chunk() => chunk.map_err(|error| client.broken(&error))?,
+            // A pod that prints nothing would never show that nobody reads.
+            () = &mut gone => return Ok(()),
+        };
+        match chunk {
+            Some(chunk) => output::raw(&chunk)?,
+            None => return Ok(()),
+        }
     }
-    Ok(())
 }

@@ -66,7 +66,7 @@ pub(super) fn table(pods: &PodList, wide: bool) -> Result<(), Failure> {
     if let Some(reason) = &pods.metrics.reason {
         output::remark(&format!("CPU and memory are not known: {reason}"));
     }
-    output::table(&table)
+    output::table(&table, wide)
 }
 
 /// As kubectl prints them: with the time of the last one, where there was one.

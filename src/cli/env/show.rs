@@ -65,7 +65,7 @@ fn facts(environment: &EnvironmentView) -> Result<(), Failure> {
         let cells = [&condition.kind, &condition.status, &condition.reason, &condition.message];
         table.row(cells.map(|text| Cell::from(text.as_str())));
     }
-    output::table(&table)
+    output::table(&table, false)
 }
 
 fn events(events: &EventList) -> Result<(), Failure> {
@@ -85,5 +85,5 @@ fn events(events: &EventList) -> Result<(), Failure> {
             event.message.as_str().into(),
         ]);
     }
-    output::table(&table)
+    output::table(&table, false)
 }

@@ -24,8 +24,9 @@ pub(super) async fn until_ready(
 ) -> Result<EnvironmentView, Failure> {
     let mut waiting =
         Waiting { wanted: environment.generation, last: environment.clone(), progress: Progress::start() };
-    let outcome = timeout_at(Instant::now() + limit, waiting.run(client, key)).await;
+    let outcome = unless_interrupted(key, timeout_at(Instant::now() + limit, waiting.run(client, key))).await;
     waiting.progress.done();
+    let outcome = outcome?;
     match outcome {
         Ok(outcome) => outcome,
         Err(_) => {
@@ -53,7 +54,19 @@ pub(super) async fn until_gone(client: &Client, key: &EnvironmentKey, limit: Dur
         Err(Failure::new(Exit::Unreachable, "the manager ended while it was waited for"))
     };
     let late = || Failure::new(Exit::TimedOut, format!("{key} is not gone after {limit:?}"));
-    timeout_at(Instant::now() + limit, gone).await.unwrap_or_else(|_| Err(late()))
+    let outcome = unless_interrupted(key, timeout_at(Instant::now() + limit, gone)).await?;
+    outcome.unwrap_or_else(|_| Err(late()))
+}
+
+/// What `waiting` gives, or that somebody did not want to wait for it.
+async fn unless_interrupted<T>(key: &EnvironmentKey, waiting: impl Future<Output = T>) -> Result<T, Failure> {
+    tokio::select! {
+        outcome = waiting => Ok(outcome),
+        Ok(()) = tokio::signal::ctrl_c() => {
+            let said = format!("{key} is not waited for any more; what was asked for goes on");
+            Err(Failure::new(Exit::Interrupted, said))
+        }
+    }
 }
 
 struct Waiting {

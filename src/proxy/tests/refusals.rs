@@ -112,7 +112,7 @@ async fn one_that_sleeps_or_has_expired_says_so_and_how_to_get_it_back() {
     let key = |name: &str| EnvironmentKey::from_object_name(name).unwrap();
     let mut routes = complete(routes());
     for (name, wakes) in [("anna-integration", false), ("bob-integration", true)] {
-        let (reason, message) = (EnvironmentNote::ASLEEP.into(), "it was not used for 2h".into());
+        let (reason, message) = (crate::model::reasons::ASLEEP.into(), "it was not used for 2h".into());
         routes.set_environment(EnvironmentNote { key: key(name), ready: false, reason, message, wakes });
         routes.apply(contribution(name, Claims::Personal(key(name)), Protocol::Http1));
     }
