@@ -92,7 +92,7 @@ impl TlsFiles {
         let bad = |reason| TlsFilesError::Pair { certificate: certificate.clone(), key: key.clone(), reason };
         let pair = Pair::from_pem("the API's files".to_owned(), &content.certificate, &content.key).map_err(bad)?;
         let builder = rustls::ServerConfig::builder_with_provider(crate::tls::provider());
-        let builder = builder.with_safe_default_protocol_versions().map_err(|_| bad(BadPair::Key))?;
+        let builder = builder.with_safe_default_protocol_versions().map_err(|_| bad(BadPair::KeyKind))?;
         let builder = match client_authority.as_deref().zip(content.authority.as_deref()) {
             None => builder.with_no_client_auth(),
             Some((path, pem)) => {

@@ -3,12 +3,14 @@
 use super::exit::{Exit, Failure};
 use super::output;
 use super::text::printable;
-use crate::config;
 use crate::migrate::traefik::{self, Options, Syntax};
 use crate::migrate::{Migration, SourceFile};
 use clap::{Args, Subcommand, ValueEnum};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+
+/// The longest file of manifests: what kubectl writes of a large cluster is longer than any configuration of ours.
+const MAX_BYTES: u64 = 64 << 20;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
@@ -103,14 +105,13 @@ fn options(arguments: &Arguments) -> Result<Options, Failure> {
 fn read(path: &Path, files: &mut Vec<SourceFile>) -> Result<(), Failure> {
     let wrong = |said: String| Failure::usage(format!("{}: {said}", path.display()));
     if path == Path::new("-") {
-        let mut text = String::new();
-        let read = std::io::stdin().take(config::MAX_BYTES).read_to_string(&mut text);
-        read.map_err(|error| wrong(error.to_string()))?;
+        let text = text(std::io::stdin()).map_err(wrong)?;
         files.push(SourceFile { name: "standard input".to_owned(), text });
         return Ok(());
     }
     if !path.is_dir() {
-        let text = config::read_file(path).map_err(|errors| Failure::usage(errors.to_string()))?;
+        let file = std::fs::File::open(path).map_err(|error| wrong(format!("it cannot be read: {error}")))?;
+        let text = text(file).map_err(wrong)?;
         files.push(SourceFile { name: path.display().to_string(), text });
         return Ok(());
     }
@@ -123,6 +124,17 @@ fn read(path: &Path, files: &mut Vec<SourceFile>) -> Result<(), Failure> {
         return Err(wrong("it holds no .yaml, .yml or .json file".to_owned()));
     }
     found.iter().filter(|path| path.is_file()).try_for_each(|path| read(path, files))
+}
+
+/// What a source holds, unless that is too much: nothing may be left out in silence.
+fn text(source: impl std::io::Read) -> Result<String, String> {
+    let mut text = String::new();
+    let read = source.take(MAX_BYTES + 1).read_to_string(&mut text);
+    let bytes = read.map_err(|error| format!("it cannot be read: {error}"))?;
+    match bytes as u64 > MAX_BYTES {
+        true => Err(format!("it has more than {MAX_BYTES} bytes; give it in parts, of a namespace each")),
+        false => Ok(text),
+    }
 }
 
 fn write(arguments: &Arguments, migration: &Migration) -> Result<(), Failure> {
@@ -163,4 +175,17 @@ fn write_files(folder: &Path, migration: &Migration) -> Result<(), Failure> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_is_refused_and_never_cut() {
+        assert_eq!(text(std::io::repeat(b'a').take(5 << 20)).unwrap().len(), 5 << 20);
+        let told = text(std::io::repeat(b'a')).unwrap_err();
+        assert!(told.starts_with("it has more than 67108864 bytes"), "{told}");
+        assert!(text(&b"\xff"[..]).unwrap_err().starts_with("it cannot be read"));
+    }
 }

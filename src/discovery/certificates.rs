@@ -6,6 +6,7 @@ use crate::routing::{HostClaim, Problem, ProblemReason, Routes, SourceKey, Sourc
 use crate::telemetry::metrics;
 use crate::tls::{Assigned, CertificateName, Certificates, Pair};
 use k8s_openapi::api::core::v1::Secret;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::str::FromStr;
@@ -212,8 +213,8 @@ impl CertificateIndex {
         }
     }
 
-    /// Every name of the certificates in labelled Secrets of the trusted namespace; of two for one name, the one that ends
-    /// later.
+    /// Every name of the certificates in labelled Secrets of the trusted namespace; of two for one name, the one that has
+    /// begun, and then the one that ends later.
     fn assign_labelled(&self, out: &mut Outcome) {
         let labelled =
             self.secrets.iter().filter(|(key, held)| held.labelled && self.trusted() == Some(&*key.namespace));
@@ -224,7 +225,8 @@ impl CertificateIndex {
                 pairs.push((key, pair));
             }
         }
-        pairs.sort_by(|(a, one), (b, other)| (other.not_after, a).cmp(&(one.not_after, b)));
+        let now = jiff::Timestamp::now();
+        pairs.sort_by_key(|(key, pair)| (pair.not_before > now, Reverse(pair.not_after), *key));
         for (_, pair) in &pairs {
             pair.names.iter().for_each(|name| out.assigned.give(name, pair));
         }
@@ -252,6 +254,13 @@ impl CertificateIndex {
             }
             (Some(pair), None) if pair.not_after < jiff::Timestamp::now() => {
                 let message = format!("the certificate in Secret {key} ended at {}; renew it", pair.not_after);
+                (ProblemReason::CertificateOutdated, message)
+            }
+            (Some(pair), None) if pair.not_before > jiff::Timestamp::now() => {
+                let message = format!(
+                    "the certificate in Secret {key} begins only at {}, and clients refuse it until then; check the clock of whoever issued it, or issue one that begins now",
+                    pair.not_before
+                );
                 (ProblemReason::CertificateOutdated, message)
             }
             (Some(pair), None) => return Some(pair.clone()),

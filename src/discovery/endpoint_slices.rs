@@ -75,11 +75,11 @@ fn hints(endpoint: &Endpoint) -> Hints {
     Hints { zones: zones.take(MOST_HINTS).collect(), nodes: nodes.take(MOST_HINTS).collect() }
 }
 
-/// `ready` absent means ready; `serving` absent means as `ready` says (discovery.k8s.io/v1, EndpointConditions).
+/// `ready` and `serving` count as true where they are absent (discovery.k8s.io/v1, EndpointConditions).
 fn state(endpoint: &Endpoint) -> EndpointState {
     let conditions = endpoint.conditions.clone().unwrap_or_default();
     let ready = conditions.ready.unwrap_or(true);
-    let serving = conditions.serving.unwrap_or(ready);
+    let serving = conditions.serving.unwrap_or(true);
     match (ready, serving, conditions.terminating.unwrap_or(false)) {
         (true, _, _) => EndpointState::Ready,
         (false, true, true) => EndpointState::Draining,
@@ -110,6 +110,8 @@ mod tests {
             (json!({"ready": false, "serving": true, "terminating": true}), EndpointState::Draining),
             (json!({"ready": false, "serving": false, "terminating": true}), EndpointState::NotReady),
             (json!({"ready": false}), EndpointState::NotReady),
+            (json!({"ready": false, "terminating": true}), EndpointState::Draining),
+            (json!({"ready": null, "serving": null, "terminating": null}), EndpointState::Ready),
         ];
         for (conditions, expected) in conditions {
             let one = slice(&json!([{"addresses": ["10.0.0.1"], "conditions": conditions}]));

@@ -39,12 +39,13 @@ pub(super) fn known(service: &Service) -> KnownService {
     }
     let ports = service.spec.iter().filter_map(|spec| spec.ports.as_ref()).flatten();
     // An ingress forwards HTTP: a port of another transport may have the same number, and is not meant.
-    let tcp = ports.filter(|port| port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP"));
+    let tcp = ports.filter(|port| is_tcp(port));
     let wait = service.annotations().get(labels::WAIT).and_then(|text| wait(text));
     let known = tcp.filter_map(|port| {
         let name = port.name.as_deref().unwrap_or_default().into();
         let number = u16::try_from(port.port).ok()?;
-        Some(crate::routing::ServicePort { name, number, protocol: protocol(port), wait })
+        let unspoken = unspoken(port).map(|unspoken| shown(unspoken).into());
+        Some(crate::routing::ServicePort { name, number, protocol: protocol(port), unspoken, wait })
     });
     KnownService::Ports(known.collect())
 }
@@ -151,22 +152,43 @@ fn named(hosts: &str) -> (Vec<HostClaim>, Vec<String>) {
     (claims, mistakes)
 }
 
-/// The port that was asked for, else the one named `http`, else the only one or the first.
+/// The port that was asked for, else the one named `http`, else the only one or the first. Of TCP, and none that speaks TLS.
 fn port<'s>(service: &'s Service, wanted: Option<&str>) -> Result<&'s ServicePort, String> {
     if is_external(service) {
         return Err("it is of type ExternalName, which has no endpoints; requests are sent to pods only".to_owned());
     }
     let ports = service.spec.as_ref().and_then(|spec| spec.ports.as_deref()).unwrap_or_default();
+    let ports: Vec<&ServicePort> = ports.iter().filter(|port| is_tcp(port)).collect();
     let Some(wanted) = wanted else {
         let http = ports.iter().find(|port| port.name.as_deref() == Some("http"));
-        return http.or(ports.first()).ok_or_else(|| "it has no ports; give it one".to_owned());
+        let spoken = ports.iter().find(|port| unspoken(port).is_none());
+        let port = http.or(spoken).or(ports.first()).ok_or_else(|| "it has no port of TCP; give it one".to_owned())?;
+        return in_the_clear(port);
     };
-    let is_wanted = |port: &&ServicePort| port.name.as_deref() == Some(wanted) || port.port.to_string() == wanted;
-    ports.iter().find(is_wanted).ok_or_else(|| {
+    let is_wanted = |port: &&&ServicePort| port.name.as_deref() == Some(wanted) || port.port.to_string() == wanted;
+    let port = ports.iter().find(is_wanted).ok_or_else(|| {
         let known: Vec<String> =
             ports.iter().map(|port| port.name.clone().unwrap_or_else(|| port.port.to_string())).collect();
         format!("annotation {}: it has no port {}; it has {}", labels::PORT, shown(wanted), known.join(", "))
-    })
+    })?;
+    in_the_clear(port)
+}
+
+/// The port, unless its endpoints speak what the gateway does not.
+fn in_the_clear(port: &ServicePort) -> Result<&ServicePort, String> {
+    match unspoken(port) {
+        None => Ok(port),
+        Some(unspoken) => Err(format!(
+            "its port {} speaks {} (appProtocol), and requests are sent in the clear; choose one that speaks HTTP/1.1 or h2c by {}",
+            port.port,
+            shown(unspoken),
+            labels::PORT
+        )),
+    }
+}
+
+fn is_tcp(port: &ServicePort) -> bool {
+    port.protocol.as_deref().is_none_or(|protocol| protocol == "TCP")
 }
 
 fn is_external(service: &Service) -> bool {
@@ -175,9 +197,17 @@ fn is_external(service: &Service) -> bool {
 
 fn protocol(port: &ServicePort) -> Protocol {
     match port.app_protocol.as_deref() {
-        Some("kubernetes.io/h2c") => Protocol::H2c,
+        // Kubernetes' own name, and what meshes and gateways call the same.
+        Some("kubernetes.io/h2c" | "h2c" | "grpc" | "http2") => Protocol::H2c,
         Some(_) | None => Protocol::Http1,
     }
+}
+
+/// The `appProtocol` of a port that expects TLS. Of others that are not known HTTP/1.1 is tried.
+fn unspoken(port: &ServicePort) -> Option<&str> {
+    const OVER_TLS: [&str; 6] = ["https", "tls", "ssl", "grpcs", "wss", "kubernetes.io/wss"];
+    let said = port.app_protocol.as_deref()?;
+    OVER_TLS.iter().any(|known| said.eq_ignore_ascii_case(known)).then_some(said)
 }
 
 fn backend(service: &Service, port: &ServicePort) -> BackendSpec {
@@ -241,6 +271,25 @@ mod tests {
         assert!(refusal(&service("dg", host, &external)).contains("ExternalName"));
         let long = json!({"annotations": {"doorstep.dev/host": "x".repeat(65_536)}});
         assert!(refusal(&service("dg", long, &ports())).len() < 300);
+    }
+
+    #[test]
+    fn a_port_that_expects_tls_or_is_none_of_tcp_is_not_chosen() {
+        let host = json!({"annotations": {"doorstep.dev/host": "a.test"}});
+        let chosen = |ports: &serde_json::Value| translate(&service("dg", host.clone(), &json!({"ports": ports}))).0;
+        let names = |ports: &serde_json::Value| match &chosen(ports).unwrap().groups[0].rules[0].backends[0] {
+            BackendSpec::Service { cluster, protocol, .. } => (cluster.port.to_string(), *protocol),
+            other => panic!("{other:?}"),
+        };
+        let udp = json!({"name": "dns", "port": 53, "protocol": "UDP"});
+        let tls = json!({"name": "secure", "port": 443, "appProtocol": "HTTPS"});
+        let rpc = json!({"name": "rpc", "port": 90, "appProtocol": "grpc"});
+        let odd = json!({"name": "odd", "port": 91, "appProtocol": "example.com/odd"});
+        assert_eq!(names(&json!([udp, tls, rpc])), ("90".to_owned(), Protocol::H2c));
+        assert_eq!(names(&json!([udp, odd])), ("91".to_owned(), Protocol::Http1));
+        assert!(chosen(&json!([udp])).is_none());
+        let told = refusal(&service("dg", host.clone(), &json!({"ports": [tls]})));
+        assert!(told.contains("its port 443 speaks \"HTTPS\" (appProtocol)"), "{told}");
     }
 
     #[test]

@@ -224,6 +224,8 @@ pub struct ServicePort {
     pub number: u16,
     /// What `appProtocol` says that the endpoints speak.
     pub protocol: Protocol,
+    /// The `appProtocol` of endpoints that speak nothing that the gateway does, TLS for example.
+    pub unspoken: Option<Box<str>>,
     /// How long a request may wait for an endpoint, if the Service says so.
     pub wait: Option<std::time::Duration>,
 }

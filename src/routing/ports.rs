@@ -1,6 +1,8 @@
 //! The ports of the Services that the cluster told of, and the sources whose rules name one of them.
 
-use super::{BackendSpec, Contribution, KnownService, PortName, RuleSpec, ServiceKey, ServicePort, SourceKey};
+use super::{
+    BackendSpec, Contribution, KnownService, PortName, Protocol, RuleSpec, ServiceKey, ServicePort, SourceKey,
+};
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::time::Duration;
@@ -68,6 +70,19 @@ impl Ports {
             PortName::Name(name) => known.name == *name,
         });
         meant.ok_or_else(|| format!("the Service {key} has no port {port}; it has {}", Shown(ports)))
+    }
+}
+
+impl ServicePort {
+    /// What its endpoints speak, unless the rule says it; or a sentence that says why nothing can be sent there.
+    pub(super) fn spoken(&self, service: &ServiceKey, said: Option<Protocol>) -> Result<Protocol, String> {
+        match (&self.unspoken, said) {
+            (Some(unspoken), None) => Err(format!(
+                "port {} of the Service {service} speaks {unspoken} (appProtocol), and requests are sent in the clear; name a port that speaks HTTP/1.1 or h2c",
+                self.number
+            )),
+            (_, said) => Ok(said.unwrap_or(self.protocol)),
+        }
     }
 }
 

@@ -3,13 +3,14 @@
 mod authority;
 mod certificates;
 mod pair;
+mod pem;
 
 pub use authority::Authority;
 pub use certificates::{Assigned, CertificateDescription, Certificates};
 pub use pair::{BadPair, CertificateName, Pair};
 
 #[cfg(test)]
-pub(crate) use pair::tests::pem as pair_for_tests;
+pub(crate) use pair::tests::{pem as pair_for_tests, pem_of_years as pair_of_years_for_tests};
 
 use rustls::crypto::CryptoProvider;
 use std::path::PathBuf;

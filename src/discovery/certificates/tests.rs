@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::discovery::ingress;
-use crate::tls::pair_for_tests as pem;
+use crate::tls::{pair_for_tests as pem, pair_of_years_for_tests as pem_of_years};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::networking::v1::Ingress;
 use serde_json::json;
@@ -12,7 +12,10 @@ fn key(name: &str) -> SecretKey {
 }
 
 fn secret(name: &str, names: &[&str], label: bool) -> Secret {
-    let (chain, private) = pem(names);
+    secret_of(name, pem(names), label)
+}
+
+fn secret_of(name: &str, (chain, private): (String, String), label: bool) -> Secret {
     let key = key(name);
     let label = if label { json!({"doorstep.dev/certificate": "true"}) } else { json!({}) };
     let metadata = json!({"namespace": &*key.namespace, "name": &*key.name, "labels": label});
@@ -176,4 +179,22 @@ fn garbage_that_nobody_names_is_nobodys_problem() {
     world.index.put(&bad);
     assert_eq!(world.problems(), Vec::<String>::new());
     assert!("no-slash".parse::<SecretKey>().is_err() && "a/b/c".parse::<SecretKey>().is_err());
+}
+
+#[test]
+fn a_certificate_that_has_not_begun_is_told_and_does_not_displace_one_that_has() {
+    let mut world = World::new(None);
+    world.index.put(&secret_of("certificates/future", pem_of_years(&["*.a.test"], (2090, 2099)), true));
+    assert_eq!(world.picked("x.a.test").as_deref(), Some("certificates/future"), "better than none");
+    assert!(world.problems()[0].contains("begins only at 2090-01-01T00:00:00Z, and clients refuse it"));
+    world.index.put(&secret_of("certificates/now", pem_of_years(&["*.a.test"], (2020, 2080)), true));
+    assert_eq!(world.picked("x.a.test").as_deref(), Some("certificates/now"));
+}
+
+#[test]
+fn a_chain_of_an_uppercase_ingress_and_a_name_with_a_dot_gets_its_certificate() {
+    let mut world = World::new(None);
+    world.index.put(&secret("default/shop", &["Shop.TEST"], false));
+    world.apply(&ingress("shop", 1, &["shop.test"], "shop", &["SHOP.test"]));
+    assert_eq!(world.picked("sHop.Test.").as_deref(), Some("default/shop"));
 }

@@ -31,7 +31,8 @@ fn routes(ingresses: &[Ingress]) -> (Routes, Vec<Problem>) {
     routes.set_classes([crate::routing::ClassHosts { name: "integration".parse().unwrap(), pattern, created: 1 }]);
     for name in ["a", "b", "c", "d", "solver"] {
         let key = ServiceKey { namespace: "default".into(), name: name.into() };
-        let port = ServicePort { name: "http".into(), number: 80, protocol: Protocol::Http1, wait: None };
+        let port =
+            ServicePort { name: "http".into(), number: 80, protocol: Protocol::Http1, unspoken: None, wait: None };
         routes.set_service(&key, Some(KnownService::Ports([port].into())));
     }
     let mut problems = Vec::new();
@@ -72,6 +73,35 @@ fn paths_are_exact_or_prefixes_of_segments() {
         assert_eq!(found(&table, "a.test", path).as_deref(), expected, "{path}");
     }
     assert_eq!(found(&table, "b.test", "/foo"), None);
+}
+
+#[test]
+fn paths_are_compared_by_case_and_by_trailing_slash_and_the_longer_prefix_goes_first() {
+    let paths = [
+        path("Prefix", "/aaa", "short"),
+        path("Prefix", "/aaa/bbb/", "long"),
+        path("Exact", "/foo/", "slash"),
+        path("Prefix", "/mixed", "prefix"),
+        path("Exact", "/mixed", "exact"),
+    ];
+    let (mut routes, _) = routes(&[ingress("one", json!({}), json!({"rules": [rule(Some("one-label"), &paths)]}))]);
+    let table = routes.snapshot();
+    for (path, expected) in [
+        ("/aaa/ccc", Some("short")),
+        ("/aaaccc", None),
+        ("/AAA", None),
+        ("/aaa/bbb", Some("long")),
+        ("/aaa/bbb/", Some("long")),
+        ("/aaa/bbb/ccc", Some("long")),
+        ("/aaa/bbbb", Some("short")),
+        ("/foo/", Some("slash")),
+        ("/foo", None),
+        ("/foo/x", None),
+        ("/mixed", Some("exact")),
+        ("/mixed/", Some("prefix")),
+    ] {
+        assert_eq!(found(&table, "one-label", path).as_deref(), expected, "{path}");
+    }
 }
 
 #[test]
@@ -191,6 +221,26 @@ fn annotations_set_protocol_and_deadlines() {
     let rule = &table.host("a.test").unwrap().rules()[0];
     assert_eq!(rule.backends[0].cluster.protocol, Protocol::H2c);
     assert_eq!(rule.timeouts.idle, Some(std::time::Duration::from_secs(3600)));
+}
+
+#[test]
+fn annotations_of_other_controllers_are_told_since_they_may_have_been_guards() {
+    let told = |annotations: Value| {
+        let spec = json!({"rules": [rule(Some("a.test"), &[path("Prefix", "/", "a")])]});
+        let (mut routes, problems) = routes(&[ingress("one", json!({"annotations": annotations}), spec)]);
+        assert!(found(&routes.snapshot(), "a.test", "/").is_some());
+        problems.into_iter().map(|problem| problem.message).collect::<Vec<_>>()
+    };
+    let own = json!({"kubernetes.io/ingress.class": "doorstep", "cert-manager.io/issuer": "x", "doorstep.dev/idle-timeout": "5s"});
+    assert_eq!(told(own), Vec::<String>::new());
+    let others = told(json!({
+        "nginx.ingress.kubernetes.io/whitelist-source-range": "10.0.0.0/8",
+        "traefik.ingress.kubernetes.io/router.middlewares": "default-auth@kubernetescrd",
+    }));
+    let names =
+        r#""nginx.ingress.kubernetes.io/whitelist-source-range", "traefik.ingress.kubernetes.io/router.middlewares""#;
+    assert_eq!(others.len(), 1);
+    assert!(others[0].contains(&format!("metadata.annotations: {names} are another controller's")), "{others:?}");
 }
 
 #[test]

@@ -7,10 +7,11 @@ use serde_json::{Map, Value, json};
 
 /// Adds what `spec` does to `into`.
 pub(super) fn translate(into: &mut Filters, object: &Object, spec: &Value) {
-    cors(into, spec);
+    cors(into, object, spec);
     request(into, object, spec);
     let mut response = Changes::of(spec.get("customResponseHeaders"));
-    security(&mut response, spec);
+    response.drop_unchangeable(into, object, "customResponseHeaders");
+    security(&mut response, spec, into.plain);
     into.filters.extend(response.filter("responseHeaders"));
     guards(into, object, spec);
 }
@@ -38,6 +39,18 @@ impl Changes {
         self.set.insert(name.to_ascii_lowercase(), Value::String(value.into()));
     }
 
+    /// Leaves out what no filter changes, with a line for each.
+    fn drop_unchangeable(&mut self, into: &mut Filters, object: &Object, list: &str) {
+        let kept = |name: &str| name.parse().is_ok_and(|name| !crate::routing::is_changeable(&name));
+        let names: Vec<String> = self.set.keys().chain(&self.remove).filter(|name| kept(name)).cloned().collect();
+        for name in names {
+            self.set.remove(&name);
+            self.remove.retain(|removed| *removed != name);
+            let field = format!("spec.headers.{list}.{name}");
+            into.remarks.push(object.remark(Severity::NoCounterpart, &field, "no filter changes this field"));
+        }
+    }
+
     fn filter(self, kind: &str) -> Option<Value> {
         let mut changes = json!({});
         if !self.set.is_empty() {
@@ -55,21 +68,16 @@ fn request(into: &mut Filters, object: &Object, spec: &Value) {
     if let Some(Value::String(host)) = changes.set.remove("host") {
         into.filters.push(json!({"host": host}));
     }
-    let kept = |name: &str| name.parse().is_ok_and(|name| !crate::routing::is_changeable(&name));
-    let names: Vec<String> = changes.set.keys().chain(&changes.remove).filter(|name| kept(name)).cloned().collect();
-    for name in names {
-        changes.set.remove(&name);
-        changes.remove.retain(|removed| *removed != name);
-        let field = format!("spec.headers.customRequestHeaders.{name}");
-        into.remarks.push(object.remark(Severity::NoCounterpart, &field, "no filter changes this field"));
-    }
+    changes.drop_unchangeable(into, object, "customRequestHeaders");
     into.filters.extend(changes.filter("requestHeaders"));
 }
 
-fn security(response: &mut Changes, spec: &Value) {
+fn security(response: &mut Changes, spec: &Value, is_plain: bool) {
     let flag = |name: &str| spec.get(name).and_then(Value::as_bool) == Some(true);
     let text = |name: &str| spec.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    if let Some(seconds) = spec.get("stsSeconds").and_then(Value::as_u64).filter(|seconds| *seconds > 0) {
+    // To a client of plain HTTP it is not sent, unless that is forced (RFC 6797, section 7.2).
+    let is_sent = !is_plain || flag("forceSTSHeader");
+    if let Some(seconds) = spec.get("stsSeconds").and_then(Value::as_u64).filter(|seconds| *seconds > 0 && is_sent) {
         let domains = if flag("stsIncludeSubdomains") { "; includeSubDomains" } else { "" };
         let preload = if flag("stsPreload") { "; preload" } else { "" };
         response.set("strict-transport-security", format!("max-age={seconds}{domains}{preload}"));
@@ -98,7 +106,7 @@ fn security(response: &mut Changes, spec: &Value) {
     }
 }
 
-fn cors(into: &mut Filters, spec: &Value) {
+fn cors(into: &mut Filters, object: &Object, spec: &Value) {
     let mut cors = json!({});
     for (theirs, ours) in [
         ("accessControlAllowOriginList", "origins"),
@@ -107,21 +115,36 @@ fn cors(into: &mut Filters, spec: &Value) {
         ("accessControlAllowHeaders", "headers"),
         ("accessControlExposeHeaders", "expose"),
     ] {
-        let list = texts(spec, theirs);
+        // A regular expression may have a comma; of the rest, each item may be a list.
+        let parts = |text: &'_ str| -> Vec<String> {
+            match ours {
+                "originsRegex" => vec![text.to_owned()],
+                _ => text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect(),
+            }
+        };
+        let list: Vec<String> = texts(spec, theirs).into_iter().flat_map(parts).collect();
         if !list.is_empty() {
             put(&mut cors, ours, json!(list));
         }
-    }
-    if cors == json!({}) {
-        return;
     }
     for (theirs, ours) in [("accessControlAllowCredentials", "credentials"), ("addVaryHeader", "vary")] {
         if spec.get(theirs).and_then(Value::as_bool) == Some(true) {
             put(&mut cors, ours, json!(true));
         }
     }
-    if let Some(seconds) = spec.get("accessControlMaxAge").and_then(Value::as_u64) {
-        put(&mut cors, "maxAgeSeconds", json!(seconds));
+    if let Some(seconds) = spec.get("accessControlMaxAge").filter(|seconds| !seconds.is_null()) {
+        match seconds.as_u64() {
+            Some(seconds) => put(&mut cors, "maxAgeSeconds", json!(seconds)),
+            None => {
+                let message =
+                    "it is no number of seconds from 0 on; a browser decides itself how long the answer holds";
+                let field = "spec.headers.accessControlMaxAge";
+                into.remarks.push(object.remark(Severity::NoCounterpart, field, message));
+            }
+        }
+    }
+    if cors == json!({}) {
+        return;
     }
     into.filters.push(json!({"cors": cors}));
 }

@@ -57,6 +57,19 @@ pub(super) fn translate(expression: &Expression, syntax: Syntax) -> Result<Match
     Ok(Matching { hosts, wanted: conjunction.0 })
 }
 
+/// What a rule that cannot be translated takes at most, without the parts that cannot be said; nothing where that could be
+/// any host.
+pub(super) fn at_least(expression: &Expression, syntax: Syntax) -> Option<Matching> {
+    let conjuncts = match expression {
+        Expression::All(all) => all.as_slice(),
+        other => std::slice::from_ref(other),
+    };
+    let read: Vec<Expression> =
+        conjuncts.iter().filter(|conjunct| condition(conjunct, syntax).is_ok()).cloned().collect();
+    let matching = translate(&Expression::All(read), syntax).ok()?;
+    matches!(&matching.hosts, Hosts::These(these) if !these.is_empty()).then_some(matching)
+}
+
 /// Whether it is a Host matcher of plain names: then the hosts of the whole are at most its own.
 fn is_exact_host(expression: &Expression, syntax: Syntax) -> bool {
     let Expression::Matcher { name, arguments, .. } = expression else { return false };
@@ -185,7 +198,7 @@ fn version_3(name: &str, values: &[&str]) -> Translated {
         ("Host", ["*"]) => Map::new(),
         ("Host", [host]) => object("host", host_value(host)),
         ("HostRegexp", [regex]) => object("host", looked_for(regex)?),
-        ("Path", [path]) => object("path", json!({"exact": slashed(path)?})),
+        ("Path", [path]) => exactly(slashed(path)?),
         ("PathPrefix", [path]) => begins(slashed(path)?),
         ("PathRegexp", [regex]) => object("path", looked_for(regex)?),
         ("Method", [method]) => object("method", json!(method.to_ascii_uppercase())),
@@ -228,7 +241,7 @@ fn version_2(name: &str, values: &[&str]) -> Translated {
         }),
         "Path" => one_of(&|path| match is_template(path) {
             true => Ok(object("path", json!({"regex": compiled(template(slashed(path)?, '/')?)?}))),
-            false => Ok(object("path", json!({"exact": slashed(path)?}))),
+            false => Ok(exactly(slashed(path)?)),
         }),
         "PathPrefix" => one_of(&|path| match is_template(path) {
             true => {
@@ -272,7 +285,39 @@ fn host_value(host: &str) -> Value {
 
 /// Traefik's PathPrefix is to the byte.
 fn begins(path: &str) -> Map<String, Value> {
-    if path == "/" { Map::new() } else { object("path", json!({"begins": path})) }
+    match encoded(path) {
+        Some(regex) => object("path", json!({"regex": format!("{regex}(?s:.*)")})),
+        None if path == "/" => Map::new(),
+        None => object("path", json!({"begins": path})),
+    }
+}
+
+fn exactly(path: &str) -> Map<String, Value> {
+    match encoded(path) {
+        Some(regex) => object("path", json!({"regex": regex})),
+        None => object("path", json!({"exact": path})),
+    }
+}
+
+/// The expression of a path with characters that a request should have percent-encoded: Traefik decodes them before it compares.
+fn encoded(path: &str) -> Option<String> {
+    let is_sent = |c: char| c.is_ascii_graphic() && !"\"<>^`{|}\\".contains(c);
+    if path.chars().all(is_sent) {
+        return None;
+    }
+    let mut regex = String::new();
+    for c in path.chars() {
+        let text = c.to_string();
+        if is_sent(c) {
+            regex.push_str(&regex::escape(&text));
+        } else {
+            let bytes: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            // Some clients send a bar or a brace as it is.
+            let raw = if c.is_ascii_graphic() { format!("{}|", regex::escape(&text)) } else { String::new() };
+            regex.push_str(&format!("(?i:{raw}{bytes})"));
+        }
+    }
+    Some(regex)
 }
 
 fn named(field: &str, name: &str, value: Value) -> Map<String, Value> {

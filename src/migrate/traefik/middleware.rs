@@ -1,6 +1,7 @@
 //! Middlewares as filters. One that guards a route and has no counterpart becomes a refusal: never an open route.
 
 use super::super::{Remark, Severity};
+use super::Schemes;
 use super::headers;
 use super::objects::{Object, Objects};
 use serde_json::{Value, json};
@@ -12,17 +13,34 @@ pub(super) struct Filters {
     pub(super) remarks: Vec<Remark>,
     /// Whether some filter keeps clients out.
     pub(super) guards: bool,
+    /// Whether the route takes plain HTTP alone.
+    pub(super) plain: bool,
 }
 
 /// A chain may name chains.
 const MAX_CHAIN: usize = 8;
 
 impl Filters {
+    /// Those of a route for `schemes`.
+    pub(super) fn of(schemes: Schemes) -> Self {
+        Self { plain: schemes == Schemes::Http, ..Self::default() }
+    }
+
     /// The route refuses: what would guard it has no counterpart.
     pub(super) fn refuse(&mut self, status: u16, reason: &str, remark: Remark) {
         self.filters.push(json!({"refuse": {"status": status, "reason": reason}}));
         self.guards = true;
         self.remarks.push(remark);
+    }
+
+    /// The rule that these would have guarded cannot be said whole: all that it may take is refused, if that can be said.
+    pub(super) fn refuse_unread(&mut self, user: &Object, field: &str, can_be_said: bool) {
+        if self.guards && can_be_said {
+            let message = "it guards what cannot be told from the rest of its hosts, so that rest refuses too; write the rule in another way";
+            let remark = user.remark(Severity::Refused, field, message);
+            self.filters.clear();
+            self.refuse(503, "The rule of this route could not be migrated.", remark);
+        }
     }
 
     /// Adds the Middleware `namespace/name`, which `user` names in `field`.
@@ -67,6 +85,7 @@ impl Filters {
         }
         for (kind, spec) in parts {
             if kind == "chain" {
+                self.note_other(middleware, spec, "spec.chain", &["middlewares"]);
                 for next in spec.get("middlewares").and_then(Value::as_array).into_iter().flatten() {
                     let text = |field: &str| next.get(field).and_then(Value::as_str);
                     let place = (text("namespace").unwrap_or(namespace), text("name").unwrap_or_default());
@@ -81,13 +100,17 @@ impl Filters {
     fn one(&mut self, object: &Object, kind: &str, spec: &Value) {
         let field = format!("spec.{kind}");
         let text = |name: &str| spec.get(name).and_then(Value::as_str).unwrap_or_default();
+        self.note_other(object, spec, &field, &known_fields(kind, spec));
         match kind {
+            "addPrefix" if text("prefix").is_empty() => {
+                let remark = object.remark(Severity::Mistake, "spec.addPrefix.prefix", "it is empty; give a path");
+                self.refuse(503, "A middleware of this route cannot be read.", remark);
+            }
             "addPrefix" => self.filters.push(json!({"addPrefix": slashed(text("prefix"))})),
             "stripPrefix" => {
                 let prefixes: Vec<String> =
                     texts(spec, "prefixes").into_iter().map(|prefix| slashed(prefix.trim())).collect();
                 self.filters.push(json!({"stripPrefix": prefixes}));
-                self.note_other(object, spec, &field, &["prefixes"]);
             }
             "stripPrefixRegex" => self.filters.push(json!({"stripPrefixRegex": texts(spec, "regex")})),
             "replacePath" => self.filters.push(json!({"replacePath": slashed(text("path"))})),
@@ -96,8 +119,10 @@ impl Filters {
                 .push(json!({"replacePathRegex": {"regex": text("regex"), "replacement": text("replacement")}})),
             "redirectScheme" => {
                 let mut redirect = json!({"scheme": text("scheme"), "status": status(spec)});
-                if let Some(port) = text("port").parse::<u16>().ok().filter(|port| *port > 0) {
-                    put(&mut redirect, "port", json!(port));
+                let port = spec.get("port").map(|port| port.as_str().map_or_else(|| port.to_string(), str::to_owned));
+                if let Some(port) = port.filter(|port| !port.is_empty()) {
+                    // What is no port is told by our own reader.
+                    put(&mut redirect, "port", port.parse::<u16>().map_or_else(|_| json!(port), |port| json!(port)));
                 }
                 self.filters.push(json!({"redirect": redirect}));
             }
@@ -137,7 +162,15 @@ impl Filters {
             "compress" => (false, "responses are not compressed; a backend compresses them itself"),
             "errors" => (false, "a backend's error pages go to the client as they are"),
             "contentType" => (false, "a backend's Content-Type is never guessed"),
-            "passTLSClientCert" => (false, "client certificates are not asked for, so none is passed on"),
+            "passTLSClientCert" => {
+                // A backend that believes these fields must not get a client's own.
+                let names = ["x-forwarded-tls-client-cert", "x-forwarded-tls-client-cert-info"];
+                self.filters.push(json!({"requestHeaders": {"remove": names}}));
+                (
+                    false,
+                    "client certificates are not asked for, so none is passed on, and a client's own fields are removed",
+                )
+            }
             "grpcWeb" => (false, "gRPC-Web is not translated"),
             "encodedCharacters" => (true, "encoded characters of paths are not judged, and this may guard the route"),
             _ => (true, "this kind of middleware is not known, and it may guard the route"),
@@ -161,6 +194,22 @@ impl Filters {
                 "it has no effect here",
             ));
         }
+    }
+}
+
+/// The fields of a kind of middleware that are translated, or told where they are; all of `spec` where the kind is told as a
+/// whole.
+fn known_fields<'s>(kind: &str, spec: &'s Value) -> Vec<&'s str> {
+    match kind {
+        "addPrefix" => vec!["prefix"],
+        "stripPrefix" => vec!["prefixes"],
+        "stripPrefixRegex" => vec!["regex"],
+        "replacePath" => vec!["path"],
+        "replacePathRegex" => vec!["regex", "replacement"],
+        "redirectScheme" => vec!["scheme", "port", "permanent"],
+        "redirectRegex" => vec!["regex", "replacement", "permanent"],
+        "ipAllowList" | "ipWhiteList" => vec!["sourceRange", "ipStrategy", "rejectStatusCode"],
+        _ => spec.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect(),
     }
 }
 

@@ -19,11 +19,17 @@ mod tls;
 
 pub use matching::Syntax;
 
-use super::{Migration, SourceFile};
+use super::{Migration, Remark, Severity, SourceFile};
 use matching::Hosts;
 use objects::Objects;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+
+/// What is said of a router that names no entry point and no `tls`.
+const NO_ENTRY_POINT: &str = "it names no entry point, so it takes HTTP alone here; if Traefik's default entry points speak TLS, name both (web, websecure)";
+
+/// What is said of annotations on an object that becomes routes.
+const OTHERS: &str = "who reads this annotation (cert-manager, external-dns) does not find it at a route of the file; say it there another way";
 
 /// What the files do not say.
 #[derive(Debug, Clone)]
@@ -108,7 +114,7 @@ pub fn migrate(files: &[SourceFile], options: &Options) -> Migration {
     let (needy, mut plain): (Vec<_>, Vec<_>) =
         ingress::all(&objects, options, &mut remarks).into_iter().partition(|ingress| ingress.needs_routes);
     for ingress in needy {
-        remarks.extend(ingress.remarks);
+        remarks.extend(ingress.remarks.into_iter().chain(ingress.of_routes));
         routes.extend(ingress.routes);
     }
     // One that shares a host with the file's routes goes there too, or Traefik's order between them would be lost.
@@ -120,13 +126,29 @@ pub fn migrate(files: &[SourceFile], options: &Options) -> Migration {
             break;
         }
         for ingress in shared {
-            remarks.extend(ingress.remarks);
+            remarks.extend(ingress.remarks.into_iter().chain(ingress.of_routes));
             routes.extend(ingress.routes);
         }
     }
     kept.extend(plain.iter().map(|ingress| ingress::of_our_class(ingress.object, &options.our_class)));
+    remarks.extend(plain.into_iter().flat_map(|ingress| ingress.remarks));
     tls::remarks(&objects, &mut remarks);
+    for (kind, message) in [
+        ("Middleware", "no route of these files uses it; if an entry point does, put it to the routes that it is for"),
+        ("TraefikService", "no route of these files leads to it"),
+    ] {
+        remarks.extend(objects.unused(kind).into_iter().map(|object| object.remark(Severity::Note, "", message)));
+    }
     let routes = emit::routes(&routes, &mut remarks);
+    if routes.len() as u64 > crate::config::MAX_BYTES {
+        let message = format!(
+            "the file of routes has {} bytes, and a gateway reads at most {}; leave to Ingress what needs nothing of Traefik's",
+            routes.len(),
+            crate::config::MAX_BYTES
+        );
+        let (file, object, field) = ("routes.yaml".to_owned(), String::new(), String::new());
+        remarks.push(Remark { severity: Severity::Mistake, file, object, field, message });
+    }
     remarks.sort_by(|a, b| (&a.file, b.severity).cmp(&(&b.file, a.severity)));
     remarks.dedup();
     Migration { routes, ingresses: emit::documents(&kept), remarks }

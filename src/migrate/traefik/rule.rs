@@ -190,13 +190,35 @@ impl Parser {
             self.next += 1;
             arguments.push(value);
             if self.take(")") {
-                return Ok(Expression::Matcher { name, arguments, at });
+                return Ok(Expression::Matcher { name: spelled(name), arguments, at });
             }
             if !self.take(",") {
                 return Err(self.wrong("a comma or a closing parenthesis is missing"));
             }
         }
     }
+}
+
+/// Traefik takes `HOST` and `pathprefix` too.
+fn spelled(name: String) -> String {
+    const NAMES: [&str; 14] = [
+        "ClientIP",
+        "Header",
+        "HeaderRegexp",
+        "Headers",
+        "HeadersRegexp",
+        "Host",
+        "HostHeader",
+        "HostRegexp",
+        "Method",
+        "Path",
+        "PathPrefix",
+        "PathRegexp",
+        "Query",
+        "QueryRegexp",
+    ];
+    let known = NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(&name));
+    known.map_or(name, str::to_owned)
 }
 
 fn one_or(mut several: Vec<Expression>, join: impl FnOnce(Vec<Expression>) -> Expression) -> Expression {

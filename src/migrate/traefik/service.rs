@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 pub(super) struct Backends {
     pub(super) backends: Vec<Value>,
     pub(super) remarks: Vec<Remark>,
+    /// A service has middlewares of its own, which may guard it.
+    pub(super) guarded: Option<Remark>,
     shares: Vec<f64>,
     nested: bool,
 }
@@ -52,18 +54,20 @@ impl Backends {
             let message = format!("{name} is a service of Traefik itself or of another provider");
             return self.remark(object, Severity::NoCounterpart, field, message);
         }
+        if namespace != object.namespace {
+            let message = format!(
+                "{namespace}/{name} is in another namespace, which Traefik refuses unless it has allowCrossNamespace; here it answers, so take the route out if it should not"
+            );
+            self.remark(object, Severity::Note, &format!("{field}.namespace"), message);
+        }
         if text("kind") == Some("TraefikService") {
             return self.traefik_service(objects, object, (namespace, name), field, at);
         }
+        if let Some(kind) = text("kind").filter(|kind| *kind != "Service") {
+            let message = format!("{kind} is no kind of a service; Service and TraefikService are");
+            return self.remark(object, Severity::Mistake, &format!("{field}.kind"), message);
+        }
         self.other_fields(object, service, field);
-        let protocol = match text("scheme") {
-            None | Some("http") => None,
-            Some("h2c") => Some("h2c"),
-            Some(other) => {
-                let message = format!("the scheme {other} to backends is not spoken; the backend is left out");
-                return self.remark(object, Severity::NoCounterpart, &format!("{field}.scheme"), message);
-            }
-        };
         let port = match service.get("port") {
             Some(Value::Number(number)) => json!(number),
             Some(Value::String(text)) => text.parse::<u16>().map_or_else(|_| json!(text), |number| json!(number)),
@@ -75,6 +79,19 @@ impl Backends {
         if name.is_empty() {
             return self.remark(object, Severity::Mistake, &format!("{field}.name"), "the name is missing");
         }
+        let known = objects.find("Service", namespace, name);
+        if known.and_then(|known| known.spec().get("type")).and_then(Value::as_str) == Some("ExternalName") {
+            let message = "the Service is of type ExternalName, which has no endpoints; requests are sent to pods alone, so this backend answers 503";
+            self.remark(object, Severity::NoCounterpart, field, message);
+        }
+        let protocol = match text("scheme").unwrap_or_else(|| implied_scheme(known, &port)) {
+            "http" => None,
+            "h2c" => Some("h2c"),
+            other => {
+                let message = format!("the scheme {other} to backends is not spoken; the backend is left out");
+                return self.remark(object, Severity::NoCounterpart, &format!("{field}.scheme"), message);
+            }
+        };
         let mut backend = json!({"service": format!("{namespace}/{name}"), "port": port});
         if let Some(protocol) = protocol {
             super::middleware::put(&mut backend, "protocol", json!(protocol));
@@ -99,6 +116,11 @@ impl Backends {
         };
         let below = Place { depth: at.depth + 1, ..at };
         let spec = object.spec();
+        const KINDS: [&str; 4] = ["weighted", "mirroring", "highestRandomWeight", "failover"];
+        let is_one = |name: &str| spec.get(name).is_some_and(|kind| !kind.is_null());
+        if !KINDS.into_iter().any(is_one) {
+            self.remark(object, Severity::Mistake, "spec", format!("it has none of {}", KINDS.join(", ")));
+        }
         for (kind, place) in [("weighted", "services"), ("highestRandomWeight", "services")] {
             if let Some(Value::Array(services)) = spec.get(kind).and_then(|spec| spec.get(place)) {
                 self.list(objects, object, services, &format!("spec.{kind}.{place}"), below);
@@ -129,23 +151,24 @@ impl Backends {
     }
 
     fn other_fields(&mut self, object: &Object, service: &Value, field: &str) {
-        const DONE: [&str; 15] = [
+        const DONE: [&str; 11] = [
             "name",
             "kind",
             "namespace",
             "port",
             "scheme",
             "weight",
-            "strategy",
             "passHostHeader",
-            "responseForwarding",
-            "nativeLB",
-            "nodePortLB",
             "mirrors",
             "mirrorBody",
             "maxBodySize",
             "middlewares",
         ];
+        if service.get("middlewares").and_then(Value::as_array).is_some_and(|list| !list.is_empty()) {
+            let message =
+                "a service's own middlewares are not translated, and they may guard it; put them to the route";
+            self.guarded = Some(object.remark(Severity::Refused, &format!("{field}.middlewares"), message));
+        }
         if service.get("passHostHeader").and_then(Value::as_bool) == Some(false) {
             let message = "the backend gets the client's Host; a filter host can give it a fixed one";
             self.remark(object, Severity::NoCounterpart, &format!("{field}.passHostHeader"), message);
@@ -158,6 +181,9 @@ impl Backends {
             .filter(|name| !DONE.contains(&name.as_str()))
         {
             let message = match name.as_str() {
+                "strategy" => "requests go to the less busy of two endpoints, whatever the strategy was",
+                "responseForwarding" => "what a backend sends is passed on at once",
+                "nativeLB" | "nodePortLB" => "requests go to the pods themselves, by the Service's EndpointSlices",
                 "sticky" => "a client is not kept to one endpoint; each request goes to the less busy one",
                 "healthCheck" | "passiveHealthCheck" => {
                     "readiness comes from the cluster, and broken endpoints are found by their failures"
@@ -180,7 +206,10 @@ impl Backends {
         }
         let total: f64 = self.shares.iter().sum();
         for (backend, share) in self.backends.iter_mut().zip(&self.shares) {
-            let weight = if self.nested { (share / total.max(f64::MIN_POSITIVE) * 1000.0).round() } else { *share };
+            let of_a_thousand = (share / total.max(f64::MIN_POSITIVE) * 1000.0).round();
+            // However small a share is, it is one.
+            let least = if *share > 0.0 { 1.0 } else { 0.0 };
+            let weight = if self.nested { of_a_thousand.max(least) } else { *share };
             // A weight is a whole number from 0 to a million, so nothing is lost.
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is clamped first")]
             let weight = weight.clamp(0.0, 1_000_000.0) as u32;
@@ -189,9 +218,13 @@ impl Backends {
     }
 }
 
-/// Whether a service has middlewares of its own.
-pub(super) fn has_middlewares(services: Option<&Value>) -> bool {
-    let list = services.and_then(Value::as_array).into_iter().flatten();
-    list.into_iter()
-        .any(|service| service.get("middlewares").and_then(Value::as_array).is_some_and(|list| !list.is_empty()))
+/// The scheme of a backend that says nothing of it: Traefik goes by the number and the name of the Service's port.
+pub(super) fn implied_scheme(service: Option<&Object>, port: &Value) -> &'static str {
+    let mut ports =
+        service.and_then(|service| service.spec().get("ports")).and_then(Value::as_array).into_iter().flatten();
+    let known = ports.find(|known| known.get("port") == Some(port) || known.get("name") == Some(port));
+    let number = known.and_then(|known| known.get("port")).unwrap_or(port);
+    let name = known.and_then(|known| known.get("name")).unwrap_or(port);
+    let is_https = number.as_u64() == Some(443) || name.as_str().is_some_and(|name| name.starts_with("https"));
+    if is_https { "https" } else { "http" }
 }

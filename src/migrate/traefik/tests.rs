@@ -1,9 +1,10 @@
 //! Twenty manifests in `tests/data/traefik`, each with a table of requests and the answers that Traefik's documentation
 //! promises: migrated, read back by our own reader, and asked by the table that the gateway asks.
 
+mod losses;
+
 use super::*;
 use crate::config::read_routes;
-use crate::migrate::Severity;
 use crate::routing::{ExplainedAnswer, Explanation, RequestView, Routes, Scheme, Snapshot};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 use proptest::prelude::*;

@@ -23,13 +23,49 @@ pub(super) fn refusal(
         let message = "certificates are not asked for by the gateway; let cert-manager make them";
         remarks.push(user.remark(Severity::NoCounterpart, "spec.tls.certResolver", message));
     }
+    for (name, _) in tls.as_object().into_iter().flatten() {
+        let message = match name.as_str() {
+            "secretName" | "certResolver" | "options" => continue,
+            "domains" => "a certificate is served for the names that are in it",
+            "store" => "there is one set of certificates for all; each is served for the names that are in it",
+            _ => "it has no effect here",
+        };
+        remarks.push(user.remark(Severity::NoCounterpart, &format!("spec.tls.{name}"), message));
+    }
     let options = tls.get("options");
     let text = |name: &str| options.and_then(|options| options.get(name)).and_then(Value::as_str);
-    let named = text("name").map(|name| (text("namespace").unwrap_or(&user.namespace), name));
-    let found = match named {
-        Some((namespace, name)) => objects.find("TLSOption", namespace, name),
-        None => objects.of_kind("TLSOption").find(|option| option.name == "default"),
-    };
+    let named = text("name").filter(|name| !name.is_empty()).map(|name| {
+        let namespace = text("namespace").unwrap_or(&user.namespace);
+        (objects.find("TLSOption", namespace, name), format!("{namespace}/{name}"))
+    });
+    by_options(objects, user, "spec.tls.options", named, remarks)
+}
+
+/// The same for an Ingress, whose annotation names its options as `NAMESPACE-NAME@kubernetescrd`.
+pub(super) fn refusal_of_annotation(
+    objects: &Objects,
+    user: &Object,
+    name: Option<&str>,
+    remarks: &mut Vec<Remark>,
+) -> Option<Value> {
+    let named = name.filter(|name| !["", "default"].contains(name)).map(|name| {
+        let (id, provider) = name.split_once('@').unwrap_or((name, "kubernetescrd"));
+        let found = objects.of_kind("TLSOption").find(|known| format!("{}-{}", known.namespace, known.name) == id);
+        (found.filter(|_| provider == "kubernetescrd"), name.to_owned())
+    });
+    by_options(objects, user, "metadata.annotations router.tls.options", named, remarks)
+}
+
+/// By the options that are named, or else by those that are called `default`.
+fn by_options(
+    objects: &Objects,
+    user: &Object,
+    field: &str,
+    named: Option<(Option<&Object>, String)>,
+    remarks: &mut Vec<Remark>,
+) -> Option<Value> {
+    let default = || objects.of_kind("TLSOption").find(|option| option.name == "default");
+    let found = named.as_ref().map_or_else(default, |(found, _)| *found);
     match (found, named) {
         (Some(option), _) if asks_for_certificates(option) => {
             let message = "it asks for client certificates, which the gateway does not; let a proxy before it do so";
@@ -37,11 +73,10 @@ pub(super) fn refusal(
             Some(refuse())
         }
         (Some(_), _) | (None, None) => None,
-        (None, Some((namespace, name))) => {
-            let message = format!(
-                "the TLSOption {namespace}/{name} is not among the files, and it may ask for client certificates"
-            );
-            remarks.push(user.remark(Severity::Refused, "spec.tls.options", message));
+        (None, Some((_, name))) => {
+            let message =
+                format!("the TLSOption {name} is not among the files, and it may ask for client certificates");
+            remarks.push(user.remark(Severity::Refused, field, message));
             Some(refuse())
         }
     }
@@ -77,7 +112,7 @@ pub(super) fn remarks(objects: &Objects, remarks: &mut Vec<Remark>) {
                 "spec",
                 "the gateway forwards HTTP; a Service of type LoadBalancer leads other protocols to pods",
             ),
-            "IngressRoute" | "Ingress" | "Middleware" | "TraefikService" | "Service" => continue,
+            "IngressRoute" | "Ingress" | "IngressClass" | "Middleware" | "TraefikService" | "Service" => continue,
             _ => (Severity::NoCounterpart, "", "this kind is not known"),
         };
         remarks.push(object.remark(severity, field, message));

@@ -73,9 +73,9 @@ impl Routes {
                     let (namespace, service) = (service.namespace.clone(), service.name.clone());
                     ClusterName { namespace, service, port }
                 };
-                match self.ports.resolve(service, port) {
-                    Ok(found) => {
-                        let protocol = protocol.unwrap_or(found.protocol);
+                let found = self.ports.resolve(service, port);
+                match found.and_then(|found| Ok((found, found.spoken(service, *protocol)?))) {
+                    Ok((found, protocol)) => {
                         // By its number, however it was asked for: all rules that lead there share the cluster.
                         let cluster = name(PortName::Number(found.number));
                         to(self.services.cluster(&cluster, &found.name, protocol), weight)

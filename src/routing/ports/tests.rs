@@ -18,6 +18,7 @@ fn ports(ports: &[(&str, u16, Protocol)]) -> KnownService {
         name: (*name).into(),
         number: *number,
         protocol: *protocol,
+        unspoken: None,
         wait: None,
     };
     KnownService::Ports(ports.iter().map(port).collect())
@@ -131,4 +132,28 @@ fn what_translation_found_stays_told_when_classes_or_services_change() {
     assert_eq!(count(&mut routes), 1);
     routes.apply(leading("one", "one.test", "a", PortName::Number(80)));
     assert_eq!(count(&mut routes), 0, "what it says now takes the place of what it said before");
+}
+
+#[test]
+fn a_port_that_expects_tls_answers_503_unless_the_rule_says_what_it_speaks() {
+    let mut routes = routes();
+    let port = |protocol| ServicePort {
+        name: "https".into(),
+        number: 443,
+        protocol,
+        unspoken: Some("https".into()),
+        wait: None,
+    };
+    routes.set_service(&key("a"), Some(KnownService::Ports([port(Protocol::Http1)].into())));
+    routes.apply(leading("x", "x.test", "a", PortName::Number(443)));
+    let mut said = leading("y", "y.test", "a", PortName::Number(443));
+    if let BackendSpec::ServicePort { protocol, .. } = &mut said.groups[0].rules[0].backends[0] {
+        *protocol = Some(Protocol::H2c);
+    }
+    routes.apply(said);
+    let snapshot = routes.snapshot();
+    let refused = rule(&snapshot, "x.test").backends[0].unresolved.clone().unwrap();
+    assert!(refused.contains("port 443 of the Service default/a speaks https (appProtocol)"), "{refused}");
+    let sent = rule(&snapshot, "y.test");
+    assert!(sent.backends[0].unresolved.is_none() && sent.backends[0].cluster.protocol == Protocol::H2c);
 }
