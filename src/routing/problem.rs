@@ -35,7 +35,7 @@ pub enum ProblemReason {
     BackendNotFound,
     /// The Secret of a certificate is not there, or holds none that can be used for the host.
     CertificateUnusable,
-    /// The certificate in use has ended, or its Secret turned bad after it was taken.
+    /// The certificate in use has ended, or not begun, or its Secret turned bad after it was taken.
     CertificateOutdated,
     /// An endpoint's address is one that no request may be sent to.
     EndpointRefused,

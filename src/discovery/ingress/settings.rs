@@ -64,7 +64,7 @@ fn tell_of_others<'a>(names: impl Iterator<Item = &'a String>, mistakes: &mut Mi
     }
     let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
     let message = format!(
-        "{}{rest} are another controller's and have no effect here; take them off, or write what they ask for as a route of the file of routes",
+        "another controller reads {}{rest}, and here that has no effect; take it off, or write what it asks for as a route of the file of routes",
         first.join(", ")
     );
     mistakes.add("metadata.annotations", &message);

@@ -240,7 +240,11 @@ fn annotations_of_other_controllers_are_told_since_they_may_have_been_guards() {
     let names =
         r#""nginx.ingress.kubernetes.io/whitelist-source-range", "traefik.ingress.kubernetes.io/router.middlewares""#;
     assert_eq!(others.len(), 1);
-    assert!(others[0].contains(&format!("metadata.annotations: {names} are another controller's")), "{others:?}");
+    assert!(
+        others[0]
+            .contains(&format!("metadata.annotations: another controller reads {names}, and here that has no effect")),
+        "{others:?}"
+    );
 }
 
 #[test]
