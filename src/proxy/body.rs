@@ -5,6 +5,7 @@ use super::fields;
 use super::record::Record;
 use crate::upstream::Lease;
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::cell::Cell;
@@ -282,7 +283,8 @@ impl Body for ResponseBody {
             Poll::Ready(Some(Err(error))) => {
                 let error = BodyError::from(error);
                 body.fail(&error);
-                if body.record.bytes_out > 0 {
+                // To HTTP/1.0 the end of the connection is the end of the content: a head would make it look complete.
+                if body.record.bytes_out > 0 || body.record.version() < Version::HTTP_11 {
                     return Poll::Ready(Some(Err(error)));
                 }
                 // It broke at once, and hyper would end without having written the head: the client would see a connection that was closed
