@@ -6,15 +6,15 @@ use super::environment_view::EnvironmentView;
 use super::etag::Conditions;
 use super::input::{EnvironmentPath, Query, json_object, kind_of, no_body, refuse_unknown};
 use super::problem::{FieldError, Problem};
-use super::put_environment::{now, time};
+use super::times::time;
+use super::wish::{Extension, Verb};
 use super::{ApiState, Shared, answers, life_bounds};
-use crate::model::{EnvironmentKey, later, parse_duration, shown};
+use crate::model::{EnvironmentKey, parse_duration, shown};
 use crate::resources::{Environment, EnvironmentSpec};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -22,43 +22,6 @@ use utoipa::ToSchema;
 
 /// The longest time that one call may add. What the class allows is less, and the operator's to know.
 const LONGEST: Duration = Duration::from_secs(366 * 86_400);
-
-/// How a verb changes what is wished for.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Verb {
-    Restart,
-    Sleep,
-    Wake,
-    Pin(bool),
-    Extend(Extension),
-}
-
-/// By how much, or until when, an environment is kept.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Extension {
-    By(Duration),
-    Until(Time),
-}
-
-impl Verb {
-    /// Writes the wish.
-    pub(super) fn write(&self, spec: &mut EnvironmentSpec, expires: Option<Timestamp>) {
-        match self {
-            Self::Restart => spec.restarted_at = Some(now()),
-            Self::Sleep => spec.sleeping = true,
-            Self::Wake => {
-                spec.sleeping = false;
-                spec.woken_at = Some(now());
-            }
-            Self::Pin(pinned) => spec.pinned = *pinned,
-            Self::Extend(Extension::Until(time)) => spec.expires_at = Some(time.clone()),
-            Self::Extend(Extension::By(more)) => {
-                let from = expires.unwrap_or_else(|| now().0).max(now().0);
-                spec.expires_at = Some(Time(later(from, *more)));
-            }
-        }
-    }
-}
 
 /// Does a verb to one environment.
 pub(super) async fn act(
@@ -249,16 +212,5 @@ mod tests {
             let told = read(&body).unwrap_err();
             assert!(told.iter().any(|detail| detail.contains(said)), "{body}: {told:?}");
         }
-    }
-
-    #[test]
-    fn more_time_is_added_to_what_is_left() {
-        let mut spec = EnvironmentSpec::default();
-        let end = later(now().0, Duration::from_secs(3600));
-        Verb::Extend(Extension::By(Duration::from_secs(60))).write(&mut spec, Some(end));
-        assert_eq!(spec.expires_at.unwrap().0, later(end, Duration::from_secs(60)));
-        let mut spec = EnvironmentSpec { sleeping: true, ..EnvironmentSpec::default() };
-        Verb::Wake.write(&mut spec, None);
-        assert!(!spec.sleeping && spec.woken_at.is_some());
     }
 }

@@ -1,13 +1,15 @@
 //! Verbs for many environments at once: those that a selector names, within the caller's reach. A dry run lists what would
 //! happen, and the same call without it does it.
 
-use super::actions::{Verb, act, extension};
+use super::actions::{act, extension};
 use super::audit::Note;
 use super::environments::{Filter, remove};
 use super::etag::Conditions;
-use super::input::{Query, json_object, kind_of, pointer, refuse_unknown};
+use super::input::{Query, json_object, kind_of, refuse_unknown};
+use super::json::pointer;
 use super::problem::{Code, FieldError, Problem};
 use super::seen::Item;
+use super::wish::Verb;
 use super::{ApiState, Shared};
 use crate::identity::Caller;
 use crate::model::{ClassName, UserId};

@@ -3,7 +3,7 @@
 mod going;
 mod touch;
 
-pub(super) use going::{check_made, going, is_going};
+pub(super) use going::check_made;
 pub use touch::{ClassTouch, HostChange};
 
 use super::classes::{ClassView, api, named, wire};

@@ -1,6 +1,6 @@
 //! `GET /classes` and `GET /classes/{name}`, and how a class is told.
 
-use super::class_changes::{going, is_going};
+use super::class_mark::{going, is_going};
 use super::environment_view::ConditionView;
 use super::etag::{Conditions, Tag};
 use super::input::Query;

@@ -1,7 +1,8 @@
 //! `POST /explain`: who would get this very request, and why.
 
 use super::certificates::CertificateView;
-use super::input::{Query, json_object, kind_of, pointer, refuse_unknown};
+use super::input::{Query, json_object, kind_of, refuse_unknown};
+use super::json::pointer;
 use super::problem::{FieldError, Problem};
 use super::{ApiState, Shared};
 use crate::model::{Hostname, shown};

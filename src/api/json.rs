@@ -1,6 +1,5 @@
 //! JSON from outside. A field that is given twice is a mistake: which of the two is meant, nobody knows.
 
-use super::input::pointer;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::cell::RefCell;
@@ -16,6 +15,11 @@ pub(super) fn parse(bytes: &[u8]) -> Result<(Value, Vec<String>), serde_json::Er
     let value = Place { at: String::new(), twice: &twice }.deserialize(&mut reader)?;
     reader.end()?;
     Ok((value, twice.into_inner()))
+}
+
+/// The JSON pointer of `name` in the object at `at` (RFC 6901).
+pub(super) fn pointer(at: &str, name: &str) -> String {
+    format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"))
 }
 
 /// A value at a place. The depth is bounded by the reader.
@@ -120,5 +124,10 @@ mod tests {
         assert!(parse(b"{} {}").is_err());
         let many = format!("{{{}}}", vec!["\"a\":1"; 100].join(","));
         assert!(parse(many.as_bytes()).unwrap_err().to_string().contains("too many fields"));
+    }
+
+    #[test]
+    fn pointers_are_escaped() {
+        assert_eq!(pointer("/parameters", "a/b~c"), "/parameters/a~1b~0c");
     }
 }

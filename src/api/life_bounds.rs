@@ -2,8 +2,8 @@
 //! case; here it is told to whoever asks for more.
 
 use super::ApiState;
-use super::actions::{Extension, Verb};
 use super::problem::{Code, FieldError, Problem};
+use super::wish::{Extension, Verb};
 use crate::model::later;
 use crate::resources::{Class, Environment};
 use jiff::Timestamp;

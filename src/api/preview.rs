@@ -1,7 +1,8 @@
 //! `POST /routes:preview`: what manifests, or a changed class, would add to the table of the gateway, shadow in it and break,
 //! before anything is applied.
 
-use super::input::{json_object, kind_of, pointer, refuse_unknown};
+use super::input::{json_object, kind_of, refuse_unknown};
+use super::json::pointer;
 use super::problem::{Code, FieldError, Problem};
 use super::routes::{RouteProblem, RouteView};
 use super::{Shared, class_changes};

@@ -1,6 +1,5 @@
 //! Problem documents (RFC 9457): every error of the API is one, with a code that never changes its meaning.
 
-use super::request_id::RequestId;
 use super::verbs;
 use axum::Json;
 use axum::extract::Request;
@@ -367,9 +366,9 @@ impl IntoResponse for Problem {
 struct Unnamed(Problem);
 
 /// `response`; a problem with the name of its call.
-pub(super) fn named(mut response: Response, id: &RequestId) -> Response {
+pub(super) fn named(mut response: Response, id: &str) -> Response {
     let Some(Unnamed(problem)) = response.extensions_mut().remove::<Unnamed>() else { return response };
-    let named = Problem { request_id: Some(id.as_str().into()), ..problem };
+    let named = Problem { request_id: Some(id.into()), ..problem };
     let Ok(body) = serde_json::to_vec(&named) else { return response };
     response.headers_mut().remove(CONTENT_LENGTH);
     *response.body_mut() = body.into();

@@ -4,8 +4,10 @@ use super::change::make_or_change;
 use super::class_changes::check_made;
 use super::environment_view::EnvironmentView;
 use super::etag::Conditions;
-use super::input::{EnvironmentPath, Query, json_object, kind_of, pointer, refuse_unknown};
+use super::input::{EnvironmentPath, Query, json_object, kind_of, refuse_unknown};
+use super::json::pointer;
 use super::problem::{Code, FieldError, Problem};
+use super::times::{now, time};
 use super::{ApiState, Shared, answers, classes, life_bounds, quotas};
 use crate::model::{EnvironmentKey, Parameters};
 use crate::resources::labels::{CLASS, USER};
@@ -115,12 +117,6 @@ impl Wish {
     }
 }
 
-/// Now, in whole seconds as the cluster keeps times.
-pub(super) fn now() -> Time {
-    let now = Timestamp::now();
-    Time(Timestamp::from_second(now.as_second()).unwrap_or(now))
-}
-
 /// The parameters of the body, or every mistake that is in them.
 fn checked(class: &Class, key: &EnvironmentKey, body: &Map<String, Value>, state: &ApiState) -> Result<Wish, Problem> {
     let mut errors = Vec::new();
@@ -169,19 +165,6 @@ fn switch(body: &Map<String, Value>, name: &str, errors: &mut Vec<FieldError>) -
             None
         }
     }
-}
-
-/// A time of RFC 3339, in whole seconds.
-pub(super) fn time(body: &Map<String, Value>, name: &str, errors: &mut Vec<FieldError>) -> Option<Time> {
-    let value = body.get(name)?;
-    let read = value.as_str().and_then(|text| text.parse::<Timestamp>().ok());
-    let read = read.and_then(|time| Timestamp::from_second(time.as_second()).ok());
-    if read.is_none() {
-        let given = value.as_str().map_or_else(|| kind_of(value).to_owned(), crate::model::shown);
-        let said = format!("{name} is {given}; it has to be a time of RFC 3339, like 2030-01-31T18:00:00Z");
-        errors.push(FieldError::new(pointer("", name), said));
-    }
-    read.map(Time)
 }
 
 /// The parameters that are strings, and the names of those that are not.

@@ -53,7 +53,7 @@ pub(super) async fn name(mut request: Request, next: Next) -> Response {
         }
         response
     };
-    let mut response = problem::named(answered.instrument(span).await, &id);
+    let mut response = problem::named(answered.instrument(span).await, id.as_str());
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(FIELD, value);
     }

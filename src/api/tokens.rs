@@ -1,7 +1,8 @@
 //! `GET`, `POST /tokens` and `DELETE /tokens/{id}`: tokens that are made here.
 
 use super::audit::Note;
-use super::input::{Query, json_object, kind_of, pointer, refuse_unknown};
+use super::input::{Query, json_object, kind_of, refuse_unknown};
+use super::json::pointer;
 use super::paging::{self, Asked};
 use super::problem::{Code, FieldError, Problem};
 use super::{ApiState, Shared, store};

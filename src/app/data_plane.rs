@@ -67,7 +67,8 @@ pub(super) fn bind(
 ) -> Result<BoundDataPlane> {
     let table = Arc::new(Table::default());
     let certificates = Arc::new(Certificates::default());
-    let server = tls::server_config(certificates.clone(), &[b"h2", b"http/1.1"]).context("TLS cannot be set up")?;
+    // Which protocols are offered is the proxy's to say.
+    let server = tls::server_config(certificates.clone(), &[]).context("TLS cannot be set up")?;
     let log = AccessLog::new(log).context("the access log cannot be written")?;
     let uses = config.uses.clone();
     let bound = proxy::bind(config, table.clone(), Some(server), log)?;

@@ -79,7 +79,7 @@ pub struct Gateway {
 pub fn run(options: GatewayOptions, greet: impl FnOnce(&Gateway)) -> Result<()> {
     logs::start(None);
     // One thread: a change goes from the watch to the table without waking a second one, and the workers keep the processors.
-    super::runtime(1)?.block_on(async {
+    super::block_on(1, async {
         let grace = options.grace;
         let mut gateway = build(options).await?;
         tokio::select! {

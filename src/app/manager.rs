@@ -9,24 +9,28 @@ use super::{
 };
 use crate::api::Token;
 pub use crate::cluster::LeaseName;
-use crate::cluster::rights::{Role, Scope};
+use crate::cluster::rights::{Held, Role, Scope};
 use crate::cluster::{self, Election, ElectionConfig, SharedKinds, Standing};
 use crate::discovery::{self, Discovery, DiscoveryConfig, EndpointPolicy, Namespaces};
 pub use crate::discovery::{CertificateConfig, SecretKey};
+use crate::dns::Desk;
 use crate::gateways;
 pub use crate::gateways::Place as GatewayPlace;
 use crate::model::{Clock, Hostname};
 use crate::operator;
 pub use crate::operator::{PublicUrl, Publish, PublishAddress, Workload};
 use crate::routing::Table;
+use crate::telemetry::health::Readiness;
 use crate::telemetry::{logs, recorder};
 use anyhow::{Context, Result};
+use kube::Client;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// How long calls under way may take when it ends.
@@ -98,7 +102,7 @@ pub struct Manager {
 /// Runs it until a signal ends it. `greet` is called once it serves.
 pub fn run(options: ManagerOptions, greet: impl FnOnce(&Manager)) -> Result<()> {
     logs::start(None);
-    super::runtime(2)?.block_on(async {
+    super::block_on(2, async {
         let mut manager = build(options).await?;
         greet(&manager);
         tokio::select! {
@@ -123,17 +127,8 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
     tokio::spawn(recorder::keep_up(metrics.clone()));
     let listener = control_plane::bind(options.api, "--api").await?;
     let api = listener.local_addr().context("the management API has no address")?;
-    let token = match &options.token_file {
-        Some(file) => Token::load(file)?,
-        None => Token::load_or_create(&folder.path().join(TOKEN_FILE))?,
-    };
-    let authority = match &options.authority {
-        Some(authority) => {
-            let gateway = ip_addresses(&options.publish);
-            Some(Box::pin(dns::bind(authority, &options.domain, gateway)).await?)
-        }
-        None => None,
-    };
+    let token = token(&options, &folder)?;
+    let authority = name_server(&options).await?;
     let kept = store::open(&options.store, folder.path(), Clock::system()).await?;
     if !kept.store.is_shared() {
         tracing::info!("the store is this manager's alone; several managers share one with --store postgres://…");
@@ -141,103 +136,130 @@ pub async fn build(options: ManagerOptions) -> Result<Manager> {
     let connected = cluster::connect(&options.cluster).await?;
     let connected = connected.context("the manager needs a cluster; give one with --kubeconfig")?;
     let client = connected.client.clone();
-    let discovery_end = CancellationToken::new();
-    let lease = options.lease.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
-    let watched = options.namespaced.then(|| options.namespace.clone());
-    let scope = Scope {
-        watched: watched.clone(),
-        environments: options.namespace.clone(),
-        lease: lease.clone(),
-        gateways: gateway_namespaces(&options),
-        tokens: settings.0.kubernetes.is_some(),
-    };
-    let rights = rights::start(&connected, Role::Manager, scope, &discovery_end);
-    let election = Election::new(ElectionConfig {
-        namespace: lease,
-        name: options.lease.name,
-        identity: identity(),
-        duration: options.lease_duration,
-        client: client.clone(),
-    });
-    let standing = election.standing();
-    let dns = match &options.dns {
-        Some(file) => {
-            let environments = Some(options.namespace.clone());
-            let scope = dns::Scope { environments, watched: watched.clone(), own: options.namespace.clone() };
-            let term = election.term();
-            let may: dns::May = Arc::new(move || term.is_held());
-            Some(dns::desk(file, client.clone(), options.domain.clone(), scope, &may)?)
-        }
-        None => None,
-    };
+    let end = CancellationToken::new();
+    let election = election(&options, &client);
+    let scope = scope(&options, election.namespace(), settings.0.kubernetes.is_some());
+    let rights = rights::start(&connected, Role::Manager, scope, &end);
+    let dns = desk(&options, &client, &election)?;
     let table = Arc::new(Table::default());
-    let certificates = options.certificates.store.clone();
     let shared = SharedKinds::new(gateways::services(&options.gateways));
-    let discovery = discovery::start(
-        DiscoveryConfig {
-            client: Some(client.clone()),
-            namespaces: watched.clone().map_or(Namespaces::All, Namespaces::One),
-            domain: options.domain.clone(),
-            endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
-            locality: crate::routing::Locality::default(),
-            routes: options.routes,
-            certificates: options.certificates,
-            uses: None,
-            last_good: None,
-            shared: Some(shared.clone()),
-        },
-        table.clone(),
-        &discovery_end,
-    );
+    let discovery = discovery::start(discovery_config(&options, &client, &shared), table.clone(), &end);
     let ending = Arc::<AtomicBool>::default();
     let readiness = data_plane::readiness(table.clone(), discovery.kinds().clone());
     let readiness = data_plane::until_the_end(readiness, ending.clone(), "the manager is ending");
+    let (scheme, shutdown_delay) = (options.access.scheme(), options.shutdown_delay);
     let config = ControlPlaneConfig {
         places: options.gateways,
         client,
         namespaces: operator::Namespaces::One(options.namespace.clone()),
+        watched: options.namespaced.then(|| options.namespace.clone()),
         namespace: options.namespace,
         publish: options.publish,
         domain: options.domain,
         table,
         changes: discovery.changes(),
         shared,
-        watched,
-        certificates: Some(certificates),
+        certificates: Some(options.certificates.store),
         drafts: discovery.drafts().clone(),
         workload: options.workload,
         url: options.url,
         token,
         access: access::access(settings, &kept, &connected.client)?,
-        tls: options.access.tls.clone(),
+        tls: options.access.tls,
         rights: rights.clone(),
         kept,
         api_hosts: options.api_hosts,
         metrics,
-        readiness: rights::told(readiness, move || {
-            let leader = match &*standing.borrow() {
-                Standing::Leading => "leader: this manager".to_owned(),
-                Standing::Following(leader) => format!("leader: {leader}"),
-                Standing::Unknown => "leader: not known".to_owned(),
-            };
-            [vec![leader], rights::lines(&rights)].concat()
-        }),
+        readiness: told(readiness, election.standing(), rights),
         dns,
         election: Some(election),
         clock: Clock::system(),
     };
-    let (scheme, shutdown_delay) = (options.access.scheme(), options.shutdown_delay);
-    let mut addresses = serde_json::Map::from_iter([
-        ("api".to_owned(), api.to_string().into()),
-        ("apiScheme".to_owned(), scheme.into()),
-    ]);
+    let mut addresses = serde_json::json!({"api": api.to_string(), "apiScheme": scheme});
     if let Some(authority) = authority {
-        addresses.insert("dns".to_owned(), authority.address().to_string().into());
-        dns::serve(authority, config.domain.clone(), config.table.clone(), config.changes.clone(), &discovery_end);
+        if let Some(addresses) = addresses.as_object_mut() {
+            addresses.insert("dns".to_owned(), authority.address().to_string().into());
+        }
+        dns::serve(authority, config.domain.clone(), config.table.clone(), config.changes.clone(), &end);
     }
     let control_plane = control_plane::start(config, listener)?;
-    super::write_addresses(folder.path(), &addresses.into())?;
-    Ok(Manager { _folder: folder, api, scheme, control_plane, discovery, discovery_end, ending, shutdown_delay })
+    super::write_addresses(folder.path(), &addresses)?;
+    Ok(Manager { _folder: folder, api, scheme, control_plane, discovery, discovery_end: end, ending, shutdown_delay })
+}
+
+fn token(options: &ManagerOptions, folder: &DataFolder) -> Result<Token> {
+    Ok(match &options.token_file {
+        Some(file) => Token::load(file)?,
+        None => Token::load_or_create(&folder.path().join(TOKEN_FILE))?,
+    })
+}
+
+/// The name server of its own, bound, where one is asked for.
+async fn name_server(options: &ManagerOptions) -> Result<Option<dns::Authority>> {
+    let Some(authority) = &options.authority else { return Ok(None) };
+    let gateway = ip_addresses(&options.publish);
+    Ok(Some(Box::pin(dns::bind(authority, &options.domain, gateway)).await?))
+}
+
+fn election(options: &ManagerOptions, client: &Client) -> Election {
+    let namespace = options.lease.namespace.clone();
+    Election::new(ElectionConfig {
+        namespace: namespace.unwrap_or_else(|| client.default_namespace().to_owned()),
+        name: options.lease.name.clone(),
+        identity: identity(),
+        duration: options.lease_duration,
+        client: client.clone(),
+    })
+}
+
+/// Where it needs rights. `lease` is the namespace of its Lease.
+fn scope(options: &ManagerOptions, lease: &str, tokens: bool) -> Scope {
+    Scope {
+        watched: options.namespaced.then(|| options.namespace.clone()),
+        environments: options.namespace.clone(),
+        lease: lease.to_owned(),
+        gateways: gateway_namespaces(options),
+        tokens,
+    }
+}
+
+/// What keeps DNS, while this manager leads, where a file of it is given.
+fn desk(options: &ManagerOptions, client: &Client, election: &Election) -> Result<Option<Desk>> {
+    let Some(file) = &options.dns else { return Ok(None) };
+    let watched = options.namespaced.then(|| options.namespace.clone());
+    let environments = Some(options.namespace.clone());
+    let scope = dns::Scope { environments, watched, own: options.namespace.clone() };
+    let term = election.term();
+    let may: dns::May = Arc::new(move || term.is_held());
+    Ok(Some(dns::desk(file, client.clone(), options.domain.clone(), scope, &may)?))
+}
+
+fn discovery_config(options: &ManagerOptions, client: &Client, shared: &SharedKinds) -> DiscoveryConfig {
+    let watched = options.namespaced.then(|| options.namespace.clone());
+    DiscoveryConfig {
+        client: Some(client.clone()),
+        namespaces: watched.map_or(Namespaces::All, Namespaces::One),
+        domain: options.domain.clone(),
+        endpoint_policy: EndpointPolicy { allow_loopback: options.allow_loopback_endpoints },
+        locality: crate::routing::Locality::default(),
+        routes: options.routes.clone(),
+        certificates: options.certificates.clone(),
+        uses: None,
+        last_good: None,
+        shared: Some(shared.clone()),
+    }
+}
+
+/// `readiness`, with who leads and which rights are missing.
+fn told(readiness: Readiness, standing: watch::Receiver<Standing>, rights: watch::Receiver<Held>) -> Readiness {
+    rights::told(readiness, move || {
+        let leader = match &*standing.borrow() {
+            Standing::Leading => "leader: this manager".to_owned(),
+            Standing::Following(leader) => format!("leader: {leader}"),
+            Standing::Unknown => "leader: not known".to_owned(),
+        };
+        [vec![leader], rights::lines(&rights)].concat()
+    })
 }
 
 /// Where the gateways' Services are: the one that is asked for gateways, and the one that has their address.

@@ -26,6 +26,7 @@ pub use store::StoreOptions;
 
 use anyhow::{Context, Result};
 use std::path::Path;
+use std::time::Duration;
 
 /// The file in the data folder that tells the commands, and scripts, where everything listens: a JSON object whose `api`
 /// is the management API.
@@ -33,10 +34,17 @@ pub const ADDRESSES_FILE: &str = "addresses.json";
 /// The file in the data folder that holds the management API's token.
 pub const TOKEN_FILE: &str = "api-token";
 
-/// The runtime of everything but the data plane's workers, which have their own.
-fn runtime(threads: usize) -> Result<tokio::runtime::Runtime> {
+/// How long what blocks a thread is waited for at the end: an exec plugin that hangs must not keep the process.
+const LAST: Duration = Duration::from_secs(1);
+
+/// Runs a role on the runtime of everything but the data plane's workers, which have their own.
+fn block_on(threads: usize, role: impl Future<Output = Result<()>>) -> Result<()> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(threads).thread_name("control").enable_all().build().context("no runtime could be started")
+    let builder = builder.worker_threads(threads).thread_name("control").enable_all();
+    let runtime = builder.build().context("no runtime could be started")?;
+    let ended = runtime.block_on(role);
+    runtime.shutdown_timeout(LAST);
+    ended
 }
 
 /// Writes [`ADDRESSES_FILE`], whole or not at all.

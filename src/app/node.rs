@@ -31,7 +31,7 @@ pub struct NodeOptions {
 /// Runs it until a signal ends it. `greet` is called once it is registered.
 pub fn run(options: NodeOptions, greet: impl FnOnce()) -> Result<()> {
     logs::start(None);
-    super::runtime(2)?.block_on(async {
+    super::block_on(2, async {
         let folder = DataFolder::open(&options.data)?;
         let connected = connect(&options.cluster).await?;
         let client = connected.context("the node needs a cluster; give one with --kubeconfig")?.client;

@@ -8,6 +8,7 @@ use super::{
 use crate::api::Token;
 use crate::cluster::SharedKinds;
 use crate::discovery::{CertificateConfig, DiscoveryConfig, EndpointPolicy, Namespaces};
+use crate::dns::Desk;
 use crate::embedded::api::{ApiConfig, ApiServer};
 use crate::embedded::controllers;
 use crate::embedded::node::{self, AddressPool, BackoffConfig, Node, NodeConfig};
@@ -97,7 +98,7 @@ pub struct Up {
 /// Runs it until a signal ends it. `greet` is called once it is ready.
 pub fn run(options: UpOptions, greet: impl FnOnce(&Up)) -> Result<()> {
     logs::start(None);
-    super::runtime(2)?.block_on(async {
+    super::block_on(2, async {
         let mut up = build(options).await?;
         up.ready().await?;
         greet(&up);
@@ -118,16 +119,11 @@ async fn build_whole(options: UpOptions) -> Result<Up> {
     let path = folder.path().to_owned();
     let metrics = recorder::install()?;
     tokio::spawn(recorder::keep_up(metrics.clone()));
-    if let Some(routes) = &options.routes {
-        // A file with mistakes is told at the start, where somebody looks; later ones are logged.
-        let text = crate::config::read_file(routes)?;
-        crate::config::read_routes(&text, &routes.display().to_string())?;
-    }
-
+    check_routes(&options)?;
     let kept = store::open(&options.store, &path, options.clock.clone()).await?;
     let settings = options.access.settings()?;
     let authority = Arc::new(Authority::load_or_create(&path)?);
-    let log = options.access_log.unwrap_or_else(|| Sink::File(path.join("access.log")));
+    let log = options.access_log.clone().unwrap_or_else(|| Sink::File(path.join("access.log")));
     let gateway = data_plane::bind(
         GatewayConfig { http: Some(options.http), https: Some(options.https), ..GatewayConfig::default() },
         authority.clone(),
@@ -135,16 +131,10 @@ async fn build_whole(options: UpOptions) -> Result<Up> {
         options.clock.clone(),
     )?;
     let api = control_plane::bind(options.api, "--api").await?;
-    let name_server = match &options.dns {
-        Some(listen) => {
-            let gateway = vec![reached_by(options.http.ip())];
-            Some(Box::pin(dns::bind(listen, &options.domain, gateway)).await?)
-        }
-        None => None,
-    };
+    let name_server = name_server(&options).await?;
     let cluster = open_cluster(&path, options.kube, &authority).await?;
     let client = cluster.client();
-    let (node, controllers, controllers_end) = start_cluster(&cluster, &path, options.executable).await?;
+    let (node, controllers, controllers_end) = start_cluster(&cluster, &path, options.executable.clone()).await?;
     // An earlier run that was killed still calls its environments ready. Nobody is to read that: the ports come after.
     operator::take_back_ready(client.clone()).await.context("the environments' statuses cannot be written")?;
     cluster.serve();
@@ -158,24 +148,8 @@ async fn build_whole(options: UpOptions) -> Result<Up> {
         kube: cluster.address().unwrap_or(options.kube),
     };
     let shared = SharedKinds::new(gateways::services(&options.gateways));
-    let data_plane = gateway.start(DiscoveryConfig {
-        client: Some(client.clone()),
-        namespaces: Namespaces::All,
-        domain: options.domain.clone(),
-        endpoint_policy: EndpointPolicy { allow_loopback: true },
-        locality: crate::routing::Locality::default(),
-        routes: options.routes,
-        // The cluster is in this process, and its own folder outlives it.
-        // Whoever reaches this cluster owns it.
-        certificates: CertificateConfig { namespace: Some(NAMESPACE.to_owned()), ..CertificateConfig::default() },
-        last_good: None,
-        uses: None,
-        shared: Some(shared.clone()),
-    });
-    let may: dns::May = Arc::new(|| true);
-    let scope = dns::Scope { environments: None, watched: None, own: NAMESPACE.to_owned() };
-    let desk = options.dns_file.as_deref();
-    let desk = desk.map(|file| dns::desk(file, client.clone(), options.domain.clone(), scope, &may)).transpose()?;
+    let data_plane = gateway.start(discovery_config(&options, &client, &shared));
+    let desk = desk(&options, &client)?;
     let name_server_end = CancellationToken::new();
     let name_server_address = name_server.as_ref().map(dns::Authority::address);
     if let Some(name_server) = name_server {
@@ -211,13 +185,7 @@ async fn build_whole(options: UpOptions) -> Result<Up> {
         tls: options.access.tls.clone(),
     };
     let control_plane = control_plane::start(config, api)?;
-    let Addresses { http, https, api, kube } = addresses;
-    let scheme = options.access.scheme();
-    let mut told = json!({"http": http, "https": https, "api": api, "apiScheme": scheme, "kube": kube});
-    if let (Some(address), Some(told)) = (name_server_address, told.as_object_mut()) {
-        told.insert("dns".to_owned(), json!(address));
-    }
-    super::write_addresses(&path, &told)?;
+    super::write_addresses(&path, &told(&addresses, options.access.scheme(), name_server_address))?;
     Ok(Up {
         name_server_end,
         folder,
@@ -230,6 +198,56 @@ async fn build_whole(options: UpOptions) -> Result<Up> {
         data_plane,
         control_plane,
     })
+}
+
+/// A file with mistakes is told at the start, where somebody looks; later ones are logged.
+fn check_routes(options: &UpOptions) -> Result<()> {
+    let Some(routes) = &options.routes else { return Ok(()) };
+    let text = crate::config::read_file(routes)?;
+    crate::config::read_routes(&text, &routes.display().to_string())?;
+    Ok(())
+}
+
+/// The name server of its own, bound, where one is asked for.
+async fn name_server(options: &UpOptions) -> Result<Option<dns::Authority>> {
+    let Some(listen) = &options.dns else { return Ok(None) };
+    let gateway = vec![reached_by(options.http.ip())];
+    Ok(Some(Box::pin(dns::bind(listen, &options.domain, gateway)).await?))
+}
+
+fn discovery_config(options: &UpOptions, client: &kube::Client, shared: &SharedKinds) -> DiscoveryConfig {
+    DiscoveryConfig {
+        client: Some(client.clone()),
+        namespaces: Namespaces::All,
+        domain: options.domain.clone(),
+        endpoint_policy: EndpointPolicy { allow_loopback: true },
+        locality: crate::routing::Locality::default(),
+        routes: options.routes.clone(),
+        // Whoever reaches this cluster owns it.
+        certificates: CertificateConfig { namespace: Some(NAMESPACE.to_owned()), ..CertificateConfig::default() },
+        // The cluster is in this process, and its own folder outlives it.
+        last_good: None,
+        uses: None,
+        shared: Some(shared.clone()),
+    }
+}
+
+/// What keeps DNS, where a file of it is given.
+fn desk(options: &UpOptions, client: &kube::Client) -> Result<Option<Desk>> {
+    let may: dns::May = Arc::new(|| true);
+    let scope = dns::Scope { environments: None, watched: None, own: NAMESPACE.to_owned() };
+    let file = options.dns_file.as_deref();
+    file.map(|file| dns::desk(file, client.clone(), options.domain.clone(), scope, &may)).transpose()
+}
+
+/// What the file of addresses tells.
+fn told(addresses: &Addresses, scheme: &str, name_server: Option<SocketAddr>) -> serde_json::Value {
+    let Addresses { http, https, api, kube } = addresses;
+    let mut told = json!({"http": http, "https": https, "api": api, "apiScheme": scheme, "kube": kube});
+    if let (Some(address), Some(told)) = (name_server, told.as_object_mut()) {
+        told.insert("dns".to_owned(), json!(address));
+    }
+    told
 }
 
 /// The address by which this machine is reached that listens at `address`.

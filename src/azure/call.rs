@@ -2,7 +2,7 @@
 
 use super::path::ResourcePath;
 use super::redact;
-use super::throttle::Service;
+use super::service::Service;
 use http::HeaderMap;
 use serde_json::Value;
 use std::fmt;

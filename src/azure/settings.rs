@@ -1,7 +1,7 @@
 //! Which cloud, with which credential: the wire form, and its checks, every mistake at once.
 
 use super::error::AzureError;
-use super::throttle::Service;
+use super::service::Service;
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 

@@ -6,28 +6,10 @@
 
 use super::call::Method;
 use super::clock::Clock;
+use super::service::Service;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-
-/// The services that are called, each with its own api-version and budgets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Service {
-    /// Private DNS zones, `Microsoft.Network/privateDnsZones`.
-    PrivateDns,
-    /// Public DNS zones, `Microsoft.Network/dnsZones`.
-    PublicDns,
-}
-
-impl Service {
-    /// For metrics and logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::PrivateDns => "private-dns",
-            Self::PublicDns => "public-dns",
-        }
-    }
-}
 
 /// One budget of a subscription.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,8 +1,8 @@
 //! The management API as the commands call it.
 
+use super::credential::Credential;
 use super::exit::{Exit, Failure};
 use super::globals::Globals;
-use super::login::Sessions;
 use super::proxy;
 use crate::api::{Problem, Token};
 use crate::model::EnvironmentKey;
@@ -27,18 +27,6 @@ pub(super) struct Client {
     server: String,
     credential: Credential,
     http: reqwest::Client,
-}
-
-/// What is presented.
-pub(super) enum Credential {
-    /// This token, which was given.
-    Token(Token),
-    /// The token of the data folder.
-    DataFolder(Token),
-    /// The token of a login with this manager, which is renewed before it ends.
-    Login(Sessions),
-    /// None: what is asked is open, or a client certificate is enough.
-    Nothing,
 }
 
 impl Client {

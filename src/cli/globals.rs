@@ -1,8 +1,8 @@
 //! Options of every command: where the data folder is, where the manager is.
 
-use super::client::Credential;
+use super::credential::Credential;
 use super::exit::Failure;
-use super::login::Sessions;
+use super::sessions::Sessions;
 use crate::api::Token;
 use crate::app::{ADDRESSES_FILE, TOKEN_FILE};
 use crate::model::UserId;

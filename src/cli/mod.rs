@@ -7,6 +7,7 @@ mod classes;
 mod client;
 mod completions;
 mod costs;
+mod credential;
 mod dns;
 mod env;
 mod exit;
@@ -14,6 +15,7 @@ mod explain;
 mod gateway;
 mod globals;
 mod login;
+mod man;
 mod manager;
 mod migrate;
 mod node;
@@ -25,6 +27,7 @@ mod proxy;
 mod quota;
 mod routes;
 mod sample_front;
+mod sessions;
 mod store;
 mod table;
 mod text;
@@ -112,6 +115,8 @@ enum Command {
     WhoAmI(login::WhoAmI),
     /// Print the completions for a shell
     Completions(completions::Arguments),
+    /// Write the manual pages of all commands
+    Man(man::Arguments),
     /// Run the small front end that the default classes use; HOST and PORT say where
     SampleFront,
 }
@@ -151,6 +156,7 @@ fn dispatch(cli: &Cli) -> Result<(), Failure> {
         Command::Token(command) => client::block_on(token::run(&cli.globals, command)),
         Command::WhoAmI(arguments) => client::block_on(login::whoami(&cli.globals, arguments)),
         Command::Completions(arguments) => completions::run(&mut Cli::command(), arguments),
+        Command::Man(arguments) => man::run(Cli::command(), arguments),
         Command::SampleFront => sample_front::run(),
     }
 }

@@ -54,7 +54,7 @@ pub fn result<T: Serialize>(
 /// The names of the items of a list, or that of the one thing: that by which another command finds it.
 fn names(value: &Value) -> Option<Vec<String>> {
     let name = |item: &Value| {
-        let field = ["number", "id", "name"].iter().find_map(|field| item.get(field))?;
+        let field = ["number", "seq", "id", "name"].iter().find_map(|field| item.get(field))?;
         Some(field.as_str().map_or_else(|| field.to_string(), str::to_owned))
     };
     match value.get("items").unwrap_or(value) {
@@ -162,7 +162,7 @@ mod tests {
         let environments = json!({"items": [{"name": "a-b", "user": "a"}, {"name": "c-d"}], "next": null});
         assert_eq!(names(environments).unwrap(), "a-b c-d");
         assert_eq!(names(json!([{"id": "t1", "name": "ci"}])).unwrap(), "t1");
-        assert_eq!(names(json!({"items": [{"number": 7, "name": "somebody"}]})).unwrap(), "7");
+        assert_eq!(names(json!({"items": [{"seq": 7, "name": "somebody"}]})).unwrap(), "7");
         assert_eq!(names(json!({"name": "integration"})).unwrap(), "integration");
         assert_eq!(names(json!({"items": []})).unwrap(), "");
         assert_eq!(names(json!({"items": [{"user": "a"}]})), None);

@@ -53,6 +53,7 @@ pub enum Standing {
 pub struct Election {
     lease: LeaseApi,
     shown: String,
+    namespace: String,
     identity: String,
     duration: Duration,
     term: Term,
@@ -78,6 +79,7 @@ impl Election {
         Self {
             lease: LeaseApi::new(client, &namespace, &name, &identity, duration),
             shown: format!("{namespace}/{name}"),
+            namespace,
             identity,
             duration,
             term: Term::default(),
@@ -88,6 +90,11 @@ impl Election {
     /// Whether this process may write: what fences are made of.
     pub fn term(&self) -> Term {
         self.term.clone()
+    }
+
+    /// The Lease's namespace.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
     }
 
     /// Who leads.

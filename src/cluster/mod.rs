@@ -7,9 +7,11 @@
 
 mod access;
 mod clock;
+mod connect;
 mod election;
 mod fence;
 mod gone;
+mod kubeconfig;
 mod lease;
 mod recorder;
 mod renewing;
@@ -17,10 +19,12 @@ pub mod rights;
 pub mod shared;
 mod term;
 
-pub use access::{AccessError, ClusterAccess, Connected, connect};
+pub use access::ClusterAccess;
+pub use connect::{Connected, connect};
 pub use election::{Election, ElectionConfig, Standing};
 pub use fence::{Fenced, fenced};
 pub use gone::Gone;
+pub use kubeconfig::AccessError;
 pub use lease::LeaseName;
 pub use recorder::BoundedRecorder;
 pub use shared::{Shared, SharedKinds, Subscription, Told};

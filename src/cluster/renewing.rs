@@ -5,20 +5,25 @@
 //! show as a 401, upon which everything is read again and the request is sent once more.
 
 use super::access::{self, ClusterAccess};
+use crate::model::shown;
 use crate::telemetry::metrics;
 use futures::future::BoxFuture;
 use http::{Request, Response, StatusCode};
 use kube::Client;
 use kube::client::{AuthError, Body};
+use kube::config::ExecConfig;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{Mutex, watch};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tower::BoxError;
 
 /// The shortest time between two renewals: a plugin may ask somebody far away, and a 401 may stay.
 const PACE: Duration = Duration::from_secs(2);
+/// How long a request waits for whoever gives the credentials. A plugin that hangs is waited for on, as a second one would hang too.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Credentials that end sooner than this are renewed before they are used.
 const BEFORE_END: jiff::SignedDuration = jiff::SignedDuration::from_secs(60);
 
@@ -48,6 +53,8 @@ struct Current {
     number: u64,
     tried: Option<Instant>,
     failure: Option<NoCredentials>,
+    /// Credentials that were asked for and are not there yet, and since when.
+    asked: Option<(Instant, JoinHandle<Result<Client, NoCredentials>>)>,
 }
 
 impl Renewing {
@@ -97,7 +104,7 @@ impl Shared {
         let too_soon = current.tried.is_some_and(|tried| tried.elapsed() < PACE);
         if (is_old || current.client.is_none()) && !too_soon {
             current.tried = Some(Instant::now());
-            match self.make().await {
+            match self.ask(&mut current.asked).await {
                 Ok(client) => {
                     current.client = Some(client);
                     current.number += 1;
@@ -116,16 +123,26 @@ impl Shared {
         }
     }
 
-    async fn make(&self) -> Result<Client, NoCredentials> {
-        let config = access::read(&self.access).await.map_err(|error| NoCredentials(error.to_string()))?;
-        let config = config.ok_or_else(|| NoCredentials("no cluster is meant".to_owned()))?;
-        // A plugin is a program that is waited for.
-        let made = tokio::task::spawn_blocking(move || Client::try_from(config)).await;
-        match made {
-            Ok(Ok(client)) => Ok(client),
-            Ok(Err(kube::Error::Auth(error))) => Err(NoCredentials(said(&error))),
-            Ok(Err(error)) => Err(NoCredentials(error.to_string())),
-            Err(error) => Err(NoCredentials(format!("the task that asks for them ended: {error}"))),
+    /// Asks for credentials, or goes on waiting for those that were asked for.
+    async fn ask(
+        &self,
+        asked: &mut Option<(Instant, JoinHandle<Result<Client, NoCredentials>>)>,
+    ) -> Result<Client, NoCredentials> {
+        let (since, asking) = asked.get_or_insert_with(|| (Instant::now(), tokio::spawn(make(self.access.clone()))));
+        let answer = tokio::time::timeout_at(*since + PATIENCE, asking).await;
+        if answer.is_ok() {
+            *asked = None;
+        }
+        match answer {
+            Ok(Ok(made)) => made,
+            Ok(Err(error)) => Err(NoCredentials(format!("the task that asks for them ended: {error}"))),
+            Err(_) => {
+                let said = format!(
+                    "whoever gives them, like an exec plugin of the kubeconfig, did not answer within {} s, and is waited for",
+                    PATIENCE.as_secs()
+                );
+                Err(NoCredentials(said))
+            }
         }
     }
 
@@ -139,6 +156,20 @@ impl Shared {
             None => tracing::info!(number, "there are credentials for the cluster again"),
         }
         *told = failure.cloned();
+    }
+}
+
+async fn make(access: ClusterAccess) -> Result<Client, NoCredentials> {
+    let config = access::read(&access).await.map_err(|error| NoCredentials(error.to_string()))?;
+    let config = config.ok_or_else(|| NoCredentials("no cluster is meant".to_owned()))?;
+    let plugin = config.auth_info.exec.clone();
+    // A plugin is a program that is waited for.
+    let made = tokio::task::spawn_blocking(move || Client::try_from(config)).await;
+    match made {
+        Ok(Ok(client)) => Ok(client),
+        Ok(Err(kube::Error::Auth(error))) => Err(NoCredentials(said(&error, plugin.as_ref()))),
+        Ok(Err(error)) => Err(NoCredentials(error.to_string())),
+        Err(error) => Err(NoCredentials(format!("the task that asks for them ended: {error}"))),
     }
 }
 
@@ -156,7 +187,7 @@ fn copy(request: &Request<Body>) -> Option<Request<Body>> {
 fn plain(error: kube::Error) -> BoxError {
     match &error {
         kube::Error::Service(inner) => match inner.downcast_ref::<AuthError>() {
-            Some(of_plugin) => NoCredentials(said(of_plugin)).into(),
+            Some(of_plugin) => NoCredentials(said(of_plugin, None)).into(),
             None => error.into(),
         },
         _ => error.into(),
@@ -164,8 +195,15 @@ fn plain(error: kube::Error) -> BoxError {
 }
 
 /// The error without what a plugin printed: that may be a token.
-fn said(error: &AuthError) -> String {
+fn said(error: &AuthError, plugin: Option<&ExecConfig>) -> String {
     match error {
+        AuthError::AuthExecStart(error) => {
+            let part = |part: fn(&ExecConfig) -> &Option<String>| plugin.and_then(|plugin| part(plugin).as_deref());
+            let command = part(|plugin| &plugin.command).map(|command| format!(" {}", shown(command)));
+            let hint = part(|plugin| &plugin.install_hint).map(|hint| format!("; its hint: {}", shown(hint.trim())));
+            let (command, hint) = (command.unwrap_or_default(), hint.unwrap_or_default());
+            format!("the exec plugin{command} of the kubeconfig cannot be run: {error}{hint}")
+        }
         AuthError::AuthExecRun { out, .. } => format!("the exec plugin of the kubeconfig failed with {}", out.status),
         AuthError::AuthExecParse(_) | AuthError::ParseTokenKey(_) => {
             "the exec plugin of the kubeconfig printed no ExecCredential".to_owned()

@@ -8,8 +8,11 @@ pub(super) use watched::Watched;
 use super::flood::{Earned, Flood};
 use super::limits::Limits;
 use crate::telemetry::metrics;
+use futures::task::AtomicWaker;
+use http::{HeaderName, HeaderValue, request::Parts};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::task::Waker;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -29,6 +32,8 @@ pub(super) struct Activity {
     blocked_since: AtomicU64,
     /// When the last request ended; milliseconds since the epoch.
     idle_since: AtomicU64,
+    /// Bytes of the heads of an HTTP/2 client's requests under way.
+    heads: AtomicU64,
     /// Requests that have begun.
     begun: AtomicU64,
     /// The number of the first request whose head says its content's length in two ways; 0: none has. Such a request is refused and ends its connection, so that no
@@ -36,10 +41,40 @@ pub(super) struct Activity {
     two_lengths: AtomicU64,
     /// What an HTTP/2 client has earned by taking answers.
     earned: Earned,
+    /// Bytes that were read and written.
+    moved: AtomicU64,
+    /// Requests whose content the client is to send before they can be answered.
+    awaited: AtomicU32,
+    /// Streams of HTTP/2 of which the client takes nothing at the moment.
+    stalled: AtomicU32,
+    /// Why the connection has to go, as there are too many: a [`Leave`], or 0.
+    leave: AtomicU8,
+    /// Who drives the connection, to be told so.
+    driver: AtomicWaker,
     /// Since when there is too much of some frame: milliseconds since the epoch, plus one; 0: there is not.
     flooded_since: AtomicU64,
     /// What the stream that is polled now has done, for [`super::stall`].
     step: AtomicU8,
+}
+
+/// Why a connection is asked to leave when there are too many.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Leave {
+    /// Nothing is under way on it.
+    Idle = 1,
+    /// What is under way waits for its client, which moves next to nothing.
+    Slow,
+}
+
+impl Leave {
+    /// For metrics.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Slow => "slow",
+        }
+    }
 }
 
 /// What became of a response's content while its stream was polled.
@@ -66,9 +101,15 @@ impl Activity {
             kept_back: AtomicBool::new(false),
             blocked_since: AtomicU64::new(0),
             idle_since: AtomicU64::new(now),
+            heads: AtomicU64::new(0),
             begun: AtomicU64::new(0),
             two_lengths: AtomicU64::new(0),
             earned: Earned::new(limits.http2_unanswered_resets, limits.http2_streams.saturating_mul(2)),
+            moved: AtomicU64::new(0),
+            awaited: AtomicU32::new(0),
+            stalled: AtomicU32::new(0),
+            leave: AtomicU8::new(0),
+            driver: AtomicWaker::new(),
             flooded_since: AtomicU64::new(0),
             step: AtomicU8::new(Step::Untouched as u8),
         })
@@ -108,6 +149,28 @@ impl Activity {
         self.idle_since.store(self.now(), Relaxed);
     }
 
+    /// Counts the head of a request, as HTTP/2 counts it (RFC 9113, section 6.5.2); gives its bytes. Of HTTP/1.1 there is one at a time.
+    pub(super) fn holds_head(&self, head: &Parts) -> u64 {
+        if !self.multiplexed.load(Relaxed) {
+            return 0;
+        }
+        let field = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + 32;
+        let target = head.uri.path_and_query().map_or(0, |target| target.as_str().len());
+        let bytes = (head.headers.iter().map(field).sum::<usize>() + target) as u64;
+        self.heads.store(self.heads.load(Relaxed) + bytes, Relaxed);
+        bytes
+    }
+
+    /// So many bytes of heads are held no longer.
+    pub(super) fn dropped_head(&self, bytes: u64) {
+        self.heads.store(self.heads.load(Relaxed).saturating_sub(bytes), Relaxed);
+    }
+
+    /// Bytes of the heads of an HTTP/2 client's requests under way.
+    pub(super) fn heads(&self) -> u64 {
+        self.heads.load(Relaxed)
+    }
+
     /// The head of an answer is there.
     pub(super) fn answered(&self) {
         self.earned.answered();
@@ -134,6 +197,61 @@ impl Activity {
         let step = self.step.load(Relaxed);
         let is = |other: &Step| *other as u8 == step;
         [Step::Handed, Step::Waits].into_iter().find(is).unwrap_or(Step::Untouched)
+    }
+
+    /// Bytes were read or written.
+    fn moves(&self, bytes: usize) {
+        self.moved.store(self.moved.load(Relaxed).wrapping_add(bytes as u64), Relaxed);
+    }
+
+    /// The time, in milliseconds since the epoch, and the bytes that were read and written so far.
+    pub(super) fn moved(&self) -> (u64, u64) {
+        (self.now(), self.moved.load(Relaxed))
+    }
+
+    /// One more request waits for content of its client, or one less.
+    pub(super) fn awaits_content(&self, one_more: bool) {
+        count(&self.awaited, one_more);
+    }
+
+    /// One more stream is taken nothing of, or one less.
+    pub(super) fn is_stalled(&self, one_more: bool) {
+        count(&self.stalled, one_more);
+    }
+
+    /// Whether all that is under way waits for the client: to send what can be answered then, or to take an answer.
+    pub(super) fn waits_for_client(&self) -> bool {
+        let in_flight = self.in_flight.load(Relaxed);
+        let waiting = self.awaited.load(Relaxed).saturating_add(self.stalled.load(Relaxed));
+        self.blocked_since.load(Relaxed) > 0 || (in_flight > 0 && waiting >= in_flight)
+    }
+
+    /// How long it has been idle at `now`, if it is.
+    pub(super) fn idle_for(&self, now: u64) -> Option<Duration> {
+        let since = self.idle_since.load(Relaxed);
+        self.is_idle().then(|| Duration::from_millis(now.saturating_sub(since)))
+    }
+
+    /// There are too many connections, and this one has to go.
+    pub(super) fn leave(&self, why: Leave) {
+        self.leave.store(why as u8, Relaxed);
+        self.driver.wake();
+    }
+
+    /// Whether it is closed for being too slow.
+    pub(super) fn is_too_slow(&self) -> bool {
+        self.leave.load(Relaxed) == Leave::Slow as u8
+    }
+
+    /// Who drives the connection.
+    pub(super) fn is_driven_by(&self, driver: &Waker) {
+        self.driver.register(driver);
+    }
+
+    /// Whether it has to go now. One that was idle and is not any more goes when it is again.
+    fn has_to_go(&self, leaving: Option<Instant>) -> bool {
+        let is_asked = self.leave.load(Relaxed) == Leave::Idle as u8;
+        self.is_too_slow() || (is_asked && leaving.is_none() && self.is_idle())
     }
 
     /// There is too much of some frame: the connection has a moment to say so.
@@ -182,7 +300,9 @@ impl Activity {
         let blocked = self.blocked_since.load(Relaxed);
         let head = self.head_since.load(Relaxed);
         let flooded = self.flooded_since.load(Relaxed);
-        if flooded > 0 {
+        if self.has_to_go(leaving) {
+            Some(self.epoch)
+        } else if flooded > 0 {
             at(flooded, limits.last_call)
         } else if blocked > 0 {
             at(blocked, limits.stream_idle)
@@ -199,6 +319,11 @@ impl Activity {
             Some(leaving.map_or(idle, |since| since.max(idle_since) + limits.last_call))
         }
     }
+}
+
+fn count(counter: &AtomicU32, one_more: bool) {
+    let now = counter.load(Relaxed);
+    counter.store(if one_more { now.saturating_add(1) } else { now.saturating_sub(1) }, Relaxed);
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -1,15 +1,18 @@
 //! Content on its way: counted, bounded in its silence, never buffered.
 
+use super::activity::Activity;
 use super::fields;
 use super::record::Record;
 use crate::upstream::Lease;
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep};
@@ -67,6 +70,38 @@ pub(super) enum Progress {
     Stalled,
 }
 
+/// Counts a request among those that wait for their client's content, until it is answered: from then on both may take their time.
+pub(super) struct Awaited {
+    activity: Arc<Activity>,
+    is_counted: Cell<bool>,
+    is_over: Cell<bool>,
+}
+
+impl Awaited {
+    pub(super) fn new(activity: &Arc<Activity>) -> Rc<Self> {
+        Rc::new(Self { activity: activity.clone(), is_counted: Cell::new(false), is_over: Cell::new(false) })
+    }
+
+    fn set(&self, is_awaited: bool) {
+        let is_awaited = is_awaited && !self.is_over.get();
+        if self.is_counted.replace(is_awaited) != is_awaited {
+            self.activity.awaits_content(is_awaited);
+        }
+    }
+
+    /// The request is answered.
+    pub(super) fn is_over(&self) {
+        self.is_over.set(true);
+        self.set(false);
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        self.set(false);
+    }
+}
+
 /// The content of a request, on its way to the backend.
 pub(super) enum RequestBody {
     /// None.
@@ -78,24 +113,21 @@ pub(super) enum RequestBody {
 pub(super) struct FromClient {
     incoming: Incoming,
     silence: Silence,
+    awaited: Rc<Awaited>,
     bytes: Rc<Cell<u64>>,
     progress: Rc<Cell<Progress>>,
 }
 
 impl RequestBody {
-    /// The content `incoming`; `bytes` counts it, `progress` tells how far it is.
-    pub(super) fn new(
-        incoming: Incoming,
-        idle: Duration,
-        bytes: &Rc<Cell<u64>>,
-        progress: &Rc<Cell<Progress>>,
-    ) -> Self {
+    /// The content `incoming`, which `record` counts, and of which it tells how far it is.
+    pub(super) fn new(incoming: Incoming, idle: Duration, record: &mut Record) -> Self {
         if incoming.is_end_stream() {
-            progress.set(Progress::Ended);
+            record.content.set(Progress::Ended);
             return Self::Empty;
         }
-        let (bytes, progress) = (bytes.clone(), progress.clone());
-        Self::Streamed(Box::new(FromClient { incoming, silence: Silence::new(idle), bytes, progress }))
+        let (bytes, progress) = (record.bytes_in.clone(), record.content.clone());
+        let awaited = record.awaits_content();
+        Self::Streamed(Box::new(FromClient { incoming, silence: Silence::new(idle), awaited, bytes, progress }))
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -113,11 +145,15 @@ impl Body for RequestBody {
             Self::Streamed(body) => body,
         };
         match Pin::new(&mut body.incoming).poll_frame(cx) {
-            Poll::Pending => body.silence.poll(cx).map(|error| {
-                body.progress.set(Progress::Stalled);
-                Some(Err(error))
-            }),
+            Poll::Pending => {
+                body.awaited.set(true);
+                body.silence.poll(cx).map(|error| {
+                    body.progress.set(Progress::Stalled);
+                    Some(Err(error))
+                })
+            }
             Poll::Ready(mut frame) => {
+                body.awaited.set(false);
                 body.silence.broken();
                 if let Some(Ok(frame)) = &mut frame
                     && let Some(trailers) = frame.trailers_mut()
@@ -247,7 +283,8 @@ impl Body for ResponseBody {
             Poll::Ready(Some(Err(error))) => {
                 let error = BodyError::from(error);
                 body.fail(&error);
-                if body.record.bytes_out > 0 {
+                // To HTTP/1.0 the end of the connection is the end of the content: a head would make it look complete.
+                if body.record.bytes_out > 0 || body.record.version() < Version::HTTP_11 {
                     return Poll::Ready(Some(Err(error)));
                 }
                 // It broke at once, and hyper would end without having written the head: the client would see a connection that was closed

@@ -123,6 +123,7 @@ where
 {
     let client = Rc::new(client);
     let limits = &client.worker.limits;
+    let _listing = client.worker.crowd.list(client.peer.ip(), &client.activity);
     let frames = is_http2.then(|| Frames::new(Bounds::of(limits)));
     let io = TokioIo::new(Watched::new(stream, first, client.activity.clone(), frames));
     let served = client.clone();

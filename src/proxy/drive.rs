@@ -28,7 +28,13 @@ where
     let mut timer = pin!(sleep_until(Instant::now() + worker.limits.head));
     let mut last_look = LastLook::default();
     let (mut stopping, mut leaving) = (None, None);
+    let mut is_known = false;
     poll_fn(|cx| {
+        if !is_known {
+            // Of one task all its life.
+            client.activity.is_driven_by(cx.waker());
+            is_known = true;
+        }
         loop {
             match connection.as_mut().poll(cx) {
                 Poll::Ready(Ok(())) => return Poll::Ready(End::Done),

@@ -207,8 +207,10 @@ fn say_length_once(headers: &mut HeaderMap) {
 
 /// Makes a backend's fields those for the client.
 pub(super) fn to_client(headers: &mut HeaderMap, status: StatusCode) {
-    if headers.contains_key(header::TRANSFER_ENCODING) || status == StatusCode::SWITCHING_PROTOCOLS {
-        // Beside a transfer coding a length is void (RFC 9112, section 6.3); sent on it would frame the message wrongly.
+    let has_none = matches!(status, StatusCode::SWITCHING_PROTOCOLS | StatusCode::NO_CONTENT);
+    if has_none || headers.contains_key(header::TRANSFER_ENCODING) {
+        // Beside a transfer coding, and where there can be no content, a length is void (RFC 9112, section 6.3; RFC 9110, section 8.6); sent on it would
+        // frame the message wrongly.
         headers.remove(header::CONTENT_LENGTH);
     }
     say_length_once(headers);

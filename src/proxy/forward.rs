@@ -59,7 +59,7 @@ pub(super) async fn handle(
             .unwrap_or_else(|(refusal, record)| respond::refuse(&refusal, html, record)));
     }
     drop(on_upgrade);
-    let body = RequestBody::new(incoming, idle, &record.bytes_in, &content);
+    let body = RequestBody::new(incoming, idle, &mut record);
     if !body.is_empty() && matches!(parts.method, Method::GET | Method::HEAD) {
         fields::tell_content(&mut parts.headers);
     }

@@ -45,6 +45,8 @@ pub struct Limits {
     pub http2_connection_window: u32,
     /// Bytes of the HPACK table.
     pub http2_header_table: u32,
+    /// Bytes of the heads of all requests under way on an HTTP/2 connection.
+    pub http2_heads: u64,
     /// Streams that a client may reset before they are looked at.
     pub http2_pending_resets: usize,
     /// Resets that a client may provoke.
@@ -63,6 +65,12 @@ pub struct Limits {
     pub http2_send_buffer: usize,
     /// Between two pings.
     pub http2_ping: Duration,
+    /// Where client connections get scarce: how long one idles before it may be closed.
+    pub crowded_idle: Duration,
+    /// There too: bytes a second that a client has to move while all that is under way waits for it,
+    pub crowded_rate: u64,
+    /// after this time.
+    pub crowded_grace: Duration,
     /// Client connections of all workers; 0: half of the file descriptors.
     pub connections: usize,
 }
@@ -91,6 +99,7 @@ impl Default for Limits {
             http2_stream_window: 64 * 1024,
             http2_connection_window: 1024 * 1024,
             http2_header_table: 4096,
+            http2_heads: 1024 * 1024,
             http2_pending_resets: 50,
             http2_local_resets: 500,
             http2_unanswered_resets: 50,
@@ -100,6 +109,9 @@ impl Default for Limits {
             http2_window_updates: 10_000,
             http2_send_buffer: 64 * 1024,
             http2_ping: seconds(30),
+            crowded_idle: seconds(5),
+            crowded_rate: 240,
+            crowded_grace: seconds(10),
             connections: 0,
         }
     }

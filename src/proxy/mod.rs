@@ -7,6 +7,7 @@
 mod activity;
 mod body;
 mod connection;
+mod crowd;
 mod drive;
 mod fields;
 mod filters;

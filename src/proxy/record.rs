@@ -1,6 +1,6 @@
 //! What happened to a request: written when it is over, however it ended.
 
-use super::body::Progress;
+use super::body::{Awaited, Progress};
 use super::connection::Client;
 use super::drive::End;
 use super::refusal::{BadRequest, Refusal};
@@ -39,6 +39,10 @@ pub(super) struct Record {
     pub(super) bytes_out: u64,
     pub(super) connect: Option<Duration>,
     head: Option<Duration>,
+    /// While it is not answered, and has content: tells that the client is waited for.
+    awaited: Option<Rc<Awaited>>,
+    /// Bytes of its head that count for its connection.
+    held: u64,
     /// Whether a pod of an environment answers, which is told to the worker's count of uses.
     is_use: bool,
     /// How it ended, if not by a complete response. At first: the client went before there was one.
@@ -70,6 +74,8 @@ impl Record {
             bytes_out: 0,
             connect: None,
             head: None,
+            awaited: None,
+            held: client.activity.holds_head(parts),
             is_use: false,
             end: Some("ClientAbort"),
         })
@@ -83,9 +89,21 @@ impl Record {
         self.version
     }
 
+    /// The request has content to come.
+    pub(super) fn awaits_content(&mut self) -> Rc<Awaited> {
+        self.awaited.insert(Awaited::new(&self.client.activity)).clone()
+    }
+
+    fn awaits_no_more(&mut self) {
+        if let Some(awaited) = self.awaited.take() {
+            awaited.is_over();
+        }
+    }
+
     /// The head of the response is there.
     pub(super) fn answered(&mut self, status: StatusCode) {
         self.status = Some(status);
+        self.awaits_no_more();
         self.head = Some(self.begun.elapsed());
         self.client.activity.answered();
         if let Some(rule) = self.rule.as_ref().filter(|rule| rule.environment.is_some() && self.endpoint.is_some()) {
@@ -98,6 +116,9 @@ impl Record {
     pub(super) fn refused(&mut self, refusal: &Refusal) {
         self.status = Some(refusal.status());
         self.client.activity.answered();
+        self.awaits_no_more();
+        // Nothing of it is kept, however long the client takes to read why.
+        self.client.activity.dropped_head(std::mem::take(&mut self.held));
         self.refusal = Some((refusal.code(), refusal.proxy_status()));
         self.environment = refusal.environment().map(ToString::to_string);
         if let Refusal::Asleep { key, wakes: true, .. } = refusal {
@@ -164,7 +185,12 @@ impl Record {
 
 impl Drop for Record {
     fn drop(&mut self) {
+        self.awaits_no_more();
+        if self.end.is_some() && self.client.activity.is_too_slow() {
+            self.end = Some("Crowded");
+        }
         self.client.activity.end();
+        self.client.activity.dropped_head(self.held);
         self.count();
         self.write();
     }

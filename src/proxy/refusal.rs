@@ -291,7 +291,9 @@ impl Refusal {
             Self::Connect => "This gateway is no forward proxy.".into(),
             Self::Misdirected => "The TLS connection was made for another host name; open a new one.".into(),
             Self::Denied { reason, .. } => reason.to_string(),
-            Self::HeadTooLarge => "At most 64 KiB and 100 fields are taken.".into(),
+            Self::HeadTooLarge => {
+                "At most 64 KiB and 100 fields are taken, and 1 MiB in the requests under way on one connection.".into()
+            }
             Self::TargetTooLong => "The target of the request is too long.".into(),
             Self::HeadTimeout => "The head of a request must be complete within the deadline.".into(),
             Self::ContentTimeout => "The content of the request stopped coming.".into(),

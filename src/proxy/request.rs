@@ -36,6 +36,9 @@ pub(super) enum Upgrade {
 pub(super) fn check(parts: &Parts, has_two_lengths: bool, client: &Client) -> Result<Checked, Refusal> {
     let upgrade = check_method_and_target(parts)?;
     check_framing(parts, has_two_lengths).map_err(Refusal::BadRequest)?;
+    if client.activity.heads() > client.worker.limits.http2_heads {
+        return Err(Refusal::HeadTooLarge);
+    }
     let has_foreign = check_names(&parts.headers)?;
     let (host, host_value) = host(parts).map_err(Refusal::BadRequest)?;
     if client.sni.as_deref().is_some_and(|sni| sni != &*host) {

@@ -27,11 +27,33 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for Streams {
     }
 }
 
+/// Counts a stream among those of which the client takes nothing.
+struct Counted<'c> {
+    client: &'c Client,
+    is_so: bool,
+}
+
+impl Counted<'_> {
+    fn set(&mut self, is_so: bool) {
+        if self.is_so != is_so {
+            self.is_so = is_so;
+            self.client.activity.is_stalled(is_so);
+        }
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.set(false);
+    }
+}
+
 /// Runs a stream until it ends, or the client has taken nothing of what was handed over for too long. Dropped, it is reset.
 async fn run<F: Future>(client: Rc<Client>, stream: F) {
     let (activity, limit) = (&client.activity, client.worker.limits.stream_idle);
     let mut stream = pin!(stream);
     let (mut timer, mut is_stalled) = (None::<Pin<Box<Sleep>>>, false);
+    let mut counted = Counted { client: &client, is_so: false };
     poll_fn(|cx| {
         activity.begin_step();
         if stream.as_mut().poll(cx).is_ready() {
@@ -46,6 +68,7 @@ async fn run<F: Future>(client: Rc<Client>, stream: F) {
             Step::Waits => is_stalled = false,
             Step::Untouched => {}
         }
+        counted.set(is_stalled);
         match timer.as_mut().filter(|_| is_stalled) {
             Some(timer) => timer.as_mut().poll(cx),
             None => Poll::Pending,

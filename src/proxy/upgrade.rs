@@ -52,7 +52,7 @@ pub(super) async fn forward(
     }
     record.answered(agreed.status());
     let idle = rule.timeouts.idle.unwrap_or(limits.upgrade_idle);
-    let guard = worker.enter_always();
+    let guard = worker.enter_always(record.client().peer.ip());
     drop(tokio::task::spawn_local(async move {
         // The lease counts the request until the stream has ended.
         let _lease = lease;

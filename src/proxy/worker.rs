@@ -2,6 +2,7 @@
 
 use super::body::RequestBody;
 use super::connection;
+use super::crowd::{Crowd, Place};
 use super::limits::Limits;
 use super::listener::{self, Sockets};
 use super::uses::OwnUses;
@@ -9,8 +10,8 @@ use crate::routing::{Table, Uses};
 use crate::telemetry::access_log::{AccessLog, Writer};
 use crate::telemetry::metrics::ProxyMetrics;
 use crate::upstream::{Balancer, PoolSettings, Pools};
-use std::cell::{Cell, RefCell};
-use std::net::TcpListener;
+use std::cell::RefCell;
+use std::net::{IpAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,13 +45,15 @@ pub(super) struct Worker {
     /// Clocks of connections count from here.
     pub(super) epoch: Instant,
     pub(super) stopping: watch::Receiver<Option<Duration>>,
-    connections: Cell<usize>,
-    most_connections: usize,
+    pub(super) crowd: Rc<Crowd>,
     drained: Notify,
 }
 
 /// Counts a connection until it ends.
-pub(super) struct ConnectionGuard(Rc<Worker>);
+pub(super) struct ConnectionGuard {
+    worker: Rc<Worker>,
+    place: Option<Place>,
+}
 
 /// How often buffers are flushed and pools swept.
 const TICK: Duration = Duration::from_millis(200);
@@ -89,7 +92,7 @@ async fn serve(worker: &Rc<Worker>, sockets: Sockets, tls: Option<Arc<rustls::Se
         drop(task.await);
     }
     if tokio::time::timeout(grace, worker.drain()).await.is_err() {
-        tracing::warn!(connections = worker.connections.get(), "connections were closed as the grace was over");
+        tracing::warn!(connections = worker.crowd.taken(), "connections were closed as the grace was over");
     }
     upkeep.abort();
     worker.own_uses.hand_over(&worker.uses);
@@ -105,7 +108,7 @@ async fn open(worker: Rc<Worker>, socket: TcpListener, tls: Option<TlsAcceptor>)
             return;
         }
     };
-    listener::accept(listener, worker.stopped(), |stream, peer| match worker.enter() {
+    listener::accept(listener, worker.stopped(), |stream, peer| match worker.enter(peer.ip()) {
         Some(guard) => {
             let serving = connection::serve(guard, stream, peer, tls.clone());
             drop(tokio::task::spawn_local(serving));
@@ -120,6 +123,7 @@ async fn upkeep(worker: Rc<Worker>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     for round in 0_u64.. {
         ticks.tick().await;
+        worker.crowd.relieve();
         worker.log.borrow_mut().flush();
         worker.metrics.access_log_dropped(worker.log.borrow().dropped());
         if round % 5 == 0 {
@@ -141,7 +145,7 @@ impl Worker {
             http2_ping: limits.http2_ping,
         });
         Self {
-            most_connections: limits.connections_per_worker(settings.workers),
+            crowd: Crowd::new(limits.connections_per_worker(settings.workers), &limits),
             balancer: Balancer::new(limits.endpoint_requests),
             limits,
             table: settings.table.clone(),
@@ -152,32 +156,29 @@ impl Worker {
             uses: settings.uses.clone(),
             epoch: Instant::now(),
             stopping,
-            connections: Cell::new(0),
             drained: Notify::new(),
         }
     }
 
     /// Counts one more connection, unless there are too many.
-    fn enter(self: &Rc<Self>) -> Option<ConnectionGuard> {
-        let now = self.connections.get();
-        if now >= self.most_connections {
-            return None;
-        }
-        self.connections.set(now + 1);
+    fn enter(self: &Rc<Self>, peer: IpAddr) -> Option<ConnectionGuard> {
+        let place = self.crowd.enter(peer)?;
         self.metrics.accepted.increment(1);
-        self.metrics.connections.increment(1.0);
-        Some(ConnectionGuard(self.clone()))
+        Some(self.guard(place))
     }
 
     /// Counts a connection that another one became.
-    pub(super) fn enter_always(self: &Rc<Self>) -> ConnectionGuard {
-        self.connections.set(self.connections.get() + 1);
+    pub(super) fn enter_always(self: &Rc<Self>, peer: IpAddr) -> ConnectionGuard {
+        self.guard(self.crowd.enter_always(peer))
+    }
+
+    fn guard(self: &Rc<Self>, place: Place) -> ConnectionGuard {
         self.metrics.connections.increment(1.0);
-        ConnectionGuard(self.clone())
+        ConnectionGuard { worker: self.clone(), place: Some(place) }
     }
 
     async fn drain(&self) {
-        while self.connections.get() > 0 {
+        while self.crowd.taken() > 0 {
             self.drained.notified().await;
         }
     }
@@ -196,15 +197,15 @@ impl Worker {
 
 impl ConnectionGuard {
     pub(super) fn worker(&self) -> &Rc<Worker> {
-        &self.0
+        &self.worker
     }
 }
 
 impl Drop for ConnectionGuard {
     fn drop(&mut self) {
-        self.0.connections.set(self.0.connections.get().saturating_sub(1));
-        self.0.metrics.connections.decrement(1.0);
+        drop(self.place.take());
+        self.worker.metrics.connections.decrement(1.0);
         // One permit is kept if nobody waits yet.
-        self.0.drained.notify_one();
+        self.worker.drained.notify_one();
     }
 }

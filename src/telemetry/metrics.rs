@@ -357,6 +357,7 @@ const CONNECTIONS: &str = "doorstep_connections_active";
 const ACCEPTED: &str = "doorstep_connections_accepted_total";
 const TURNED_AWAY: &str = "doorstep_connections_turned_away_total";
 const FLOODS: &str = "doorstep_client_floods_total";
+const SHED: &str = "doorstep_connections_shed_total";
 const RETRIES: &str = "doorstep_retries_total";
 const REFUSALS: &str = "doorstep_refusals_total";
 const CONNECTS: &str = "doorstep_upstream_connects_total";
@@ -386,6 +387,11 @@ fn describe_proxy() {
         Unit::Count,
         "Client connections that were ended as their HTTP/2 frames of a kind were too many, by kind"
     );
+    describe_counter!(
+        SHED,
+        Unit::Count,
+        "Client connections that were closed as there were too many, by why: idle, slow"
+    );
     describe_counter!(RETRIES, Unit::Count, "Requests sent once more");
     describe_counter!(REFUSALS, Unit::Count, "Requests answered by the gateway itself, by code");
     describe_counter!(CONNECTS, Unit::Count, "New connections to endpoints");
@@ -402,6 +408,11 @@ fn describe_proxy() {
     describe_counter!(WAIT_OVERFLOWS, Unit::Count, "Requests that could not wait, as too many did");
     describe_counter!(EJECTIONS, Unit::Count, "Endpoints that were left alone for a while, as they failed too often");
     describe_counter!(LOG_DROPPED, Unit::Count, "Access log records dropped, as the sink was too slow or failed");
+}
+
+/// A client's connection is closed, as there are too many.
+pub fn client_shed(why: &'static str) {
+    counter!(SHED, "why" => why).increment(1);
 }
 
 /// A client's HTTP/2 frames of a kind are too many. The handle is looked up: the connection ends by it.

@@ -93,6 +93,9 @@ fn helm_installs_upgrades_and_uninstalls() {
     assert!(first.len() > 32);
     helm(&["upgrade", "doorstep", &chart, "--reuse-values", "--set", "gateway.replicas=3"]);
     assert_eq!(token(), first, "an upgrade keeps the token");
+    helm(&["upgrade", "doorstep", &chart, "--reuse-values", "--set", "gateway.autoscaling.enabled=true"]);
+    let gateway = ["get", "deployment", "doorstep-gateway", "-n", "doorstep", "-o", "jsonpath={.spec.replicas}"];
+    assert_eq!(cluster.kubectl_ok(&gateway), "3", "an autoscaler that has measured nothing yet takes no pod away");
     assert_eq!(classes(), ["EnvironmentClass/integration", "EnvironmentClass/staging"]);
 
     helm(&["uninstall", "doorstep"]);

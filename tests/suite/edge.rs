@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// A gateway before a file of routes: `one.test` leads to `backend`.
-fn gateway(folder: &Path, backend: SocketAddr) -> (Program, SocketAddr) {
+pub fn gateway(folder: &Path, backend: SocketAddr) -> (Program, SocketAddr) {
     let routes = folder.join("routes.yaml");
     let text = format!("routes: [{{hosts: [one.test], rules: [{{backends: [{{address: \"{backend}\"}}]}}]}}]");
     std::fs::write(&routes, text).unwrap();
@@ -22,14 +22,14 @@ fn gateway(folder: &Path, backend: SocketAddr) -> (Program, SocketAddr) {
 }
 
 /// Whether the gateway answers.
-fn answers(http: SocketAddr) -> Result<(), String> {
+pub fn answers(http: SocketAddr) -> Result<(), String> {
     let url = format!("http://{http}/");
     let (said, _) = texts(&curl().args(["--max-time", "5", "-H", "Host: two.test", &url]).output().unwrap());
     if said.contains("NoRoute") { Ok(()) } else { Err(said) }
 }
 
 /// Takes connections and keeps them; tells nobody anything.
-fn silent() -> (SocketAddr, Arc<Mutex<Vec<TcpStream>>>) {
+pub fn silent() -> (SocketAddr, Arc<Mutex<Vec<TcpStream>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let (address, kept) = (listener.local_addr().unwrap(), Arc::<Mutex<Vec<TcpStream>>>::default());
     let keeper = kept.clone();
@@ -42,7 +42,7 @@ fn silent() -> (SocketAddr, Arc<Mutex<Vec<TcpStream>>>) {
 }
 
 /// Bytes of memory that the process has.
-fn resident(pid: u32) -> usize {
+pub fn resident(pid: u32) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().trim_end_matches(" kB").trim().parse::<usize>().unwrap() * 1024

@@ -17,6 +17,7 @@ mod edge;
 mod explained;
 #[path = "../support/mod.rs"]
 mod harness;
+mod hostile_http2;
 mod ingress;
 mod kubectl;
 mod last_good;

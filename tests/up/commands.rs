@@ -88,3 +88,20 @@ fn a_proxy_leads_to_a_manager_by_tls_and_sees_no_token() {
     proxy.set_nonblocking(true).unwrap();
     assert!(proxy.accept().is_err(), "nobody came");
 }
+
+#[test]
+fn every_command_has_a_manual_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let to = folder.path().join("man1");
+    let output = Command::new(binary()).args(["man", "--to"]).arg(&to).output().unwrap();
+    assert!(output.status.success(), "{:?}", texts(&output));
+    for name in ["doorstep", "doorstep-up", "doorstep-env-deploy", "doorstep-audit-export"] {
+        let page =
+            std::fs::read_to_string(to.join(format!("{name}.1"))).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(page.contains(&format!(".TH {name} 1")) && page.contains(".SH SYNOPSIS"), "{name}: {page}");
+    }
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let output = Command::new(binary()).args(["man", "--to"]).arg(&file).output().unwrap();
+    assert!(texts(&output).1.contains("cannot be written"), "{:?}", texts(&output));
+}

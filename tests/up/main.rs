@@ -13,5 +13,6 @@
 mod commands;
 #[path = "../support/mod.rs"]
 mod harness;
+mod kubeconfigs;
 mod refusals;
 mod stopped;

@@ -5,6 +5,7 @@
 //! `kubectl delete` as well, but it would outlive the manager: its classes, and the definition of their kind with them, could not be removed any more.
 
 use super::super::environments;
+use crate::api::class_mark::{going, is_going};
 use crate::api::classes::{api, unknown};
 use crate::api::problem::{Code, Problem};
 use crate::api::{ApiState, cluster};
@@ -16,26 +17,12 @@ use kube::ResourceExt as _;
 use kube::api::{DeleteParams, ListParams, PostParams, Preconditions};
 use std::time::Duration;
 
-/// How long a mark counts: a manager that dies leaves one behind.
-const COUNTS: Duration = Duration::from_secs(60);
 /// How long whoever made the mark may take to act on it.
 const ACTS: Duration = Duration::from_secs(30);
 /// Environments that are looked at at once.
 const PAGE: u32 = 500;
 /// The most environments that a sentence names.
 const NAMED: usize = 10;
-
-/// Whether somebody is taking the class away.
-pub(in crate::api) fn is_going(class: &EnvironmentClass, now: Timestamp) -> bool {
-    let since = class.annotations().get(GOING).and_then(|text| text.parse::<Timestamp>().ok());
-    let is_marked = since.is_some_and(|since| between(since, now) < COUNTS && between(now, since) < COUNTS);
-    is_marked || class.metadata.deletion_timestamp.is_some()
-}
-
-/// That an environment of a class which is taken away is not made.
-pub(in crate::api) fn going(name: &ClassName) -> Problem {
-    Problem::new(Code::UnusableClass, format!("the class {name} cannot be used: it is being taken away"))
-}
 
 /// That the class stays for its users.
 pub(super) fn in_use(name: &ClassName, users: &[String]) -> Problem {
@@ -139,25 +126,4 @@ pub(in crate::api) async fn check_made(
         }
     }
     Err(problem)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_mark_counts_for_a_minute() {
-        let now: Timestamp = "2026-03-01T10:00:00Z".parse().unwrap();
-        let marked = |text: &str| {
-            let spec = serde_json::json!({"host": "demo{user}.try.{domain}", "port": 80,
-                "template": {"spec": {"containers": [{"name": "front", "image": "front:1"}]}}});
-            let mut class = EnvironmentClass::new("demo", serde_json::from_value(spec).unwrap());
-            class.annotations_mut().insert(GOING.to_owned(), text.to_owned());
-            is_going(&class, now)
-        };
-        assert!(marked("2026-03-01T10:00:00Z") && marked("2026-03-01T09:59:01Z") && marked("2026-03-01T10:00:30Z"));
-        for old in ["2026-03-01T09:59:00Z", "2026-03-01T10:01:00Z", "", "yes"] {
-            assert!(!marked(old), "{old:?}");
-        }
-    }
 }

@@ -1,6 +1,7 @@
 //! The body of a webhook, or every mistake that is in it.
 
-use super::super::input::{kind_of, pointer, refuse_unknown};
+use super::super::input::{kind_of, refuse_unknown};
+use super::super::json::pointer;
 use super::super::problem::{FieldError, Problem};
 use crate::model::{ClassName, HappeningKind, UserId, did_you_mean, shown};
 use crate::webhooks::{Allowed, Endpoint};

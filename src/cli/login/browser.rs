@@ -1,10 +1,10 @@
 //! Logging in with the browser: authorization code with PKCE (RFC 7636) on a loopback port (RFC 8252).
 
 use super::callback::{self, Brought};
-use super::sessions::{Session, unreachable};
 use crate::api::LoginOption;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
+use crate::cli::sessions::{Session, unreachable};
 use crate::identity::{Endpoints, random_text};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -1,9 +1,9 @@
 //! Logging in on another device (RFC 8628), for machines without a browser.
 
-use super::sessions::{Session, unreachable};
 use crate::api::LoginOption;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
+use crate::cli::sessions::{Session, unreachable};
 use crate::identity::Endpoints;
 use jiff::Timestamp;
 use serde_json::Value;

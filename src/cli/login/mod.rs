@@ -3,21 +3,18 @@
 mod browser;
 mod callback;
 mod device;
-mod sessions;
-
-pub(super) use sessions::Sessions;
 
 use super::client::Client;
 use super::exit::{Exit, Failure};
 use super::globals::Globals;
 use super::output::{self, Format};
+use super::sessions::unreachable;
 use super::text::printable;
 use crate::api::{CallerView, LoginOption, LoginOptions};
 use crate::identity::Endpoints;
 use crate::model::{did_you_mean, parse_duration};
 use clap::Args;
 use serde_json::{Map, Value};
-use sessions::unreachable;
 use std::time::Duration;
 
 #[derive(Debug, Args)]

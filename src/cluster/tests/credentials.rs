@@ -157,3 +157,47 @@ async fn a_file_that_is_no_kubeconfig_is_told_at_once_and_a_refusal_is_counted()
     assert!(matches!(api.get("default").await, Err(kube::Error::Api(answer)) if answer.code == 403));
     assert_eq!(*connected.forbidden.borrow(), 1);
 }
+
+#[tokio::test]
+async fn a_plugin_that_hangs_is_told_and_waited_for_and_no_second_one_is_started() {
+    let server = server("one").await;
+    let user = server.plugin();
+    let script = server.path("plugin");
+    let (begun, go) = (server.path("begun"), server.path("go"));
+    let text = format!(
+        "#!/bin/sh\necho . >>'{}'\nwhile [ ! -e '{}' ]; do sleep 0.1; done\nexec cat '{}'\n",
+        begun.display(),
+        go.display(),
+        server.path("credential").display()
+    );
+    std::fs::write(&script, text).unwrap();
+    server.credential("one", None);
+    let connected = client(&server.kubeconfig(&user)).await;
+    let api: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(connected.client.clone());
+    // Past the time within which nothing is asked again.
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(14);
+    wait_for("several requests that were told", async || {
+        let said = api.get("default").await.unwrap_err().to_string();
+        assert!(said.contains("did not answer within 10 s, and is waited for"), "{said}");
+        (std::time::Instant::now() > until).then_some(())
+    })
+    .await;
+    assert_eq!(std::fs::read_to_string(&begun).unwrap().lines().count(), 1, "no second one hangs beside it");
+    std::fs::write(&go, "").unwrap();
+    admitted("the token of the plugin that took its time", &connected).await;
+}
+
+#[tokio::test]
+async fn a_plugin_that_is_not_installed_is_named_with_its_hint() {
+    let server = server("one").await;
+    let user = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin",
+        "installHint": "apt-get install no-such-plugin", "interactiveMode": "Never"}});
+    let connected = client(&server.kubeconfig(&user)).await;
+    let api: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(connected.client.clone());
+    let said = api.get("default").await.unwrap_err().to_string();
+    for wanted in
+        ["the exec plugin \"no-such-plugin\" of the kubeconfig cannot be run", "apt-get install no-such-plugin"]
+    {
+        assert!(said.contains(wanted), "{said}");
+    }
+}

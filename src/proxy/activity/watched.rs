@@ -34,6 +34,7 @@ impl<S> Watched<S> {
         if bytes.is_empty() {
             return;
         }
+        activity.moves(bytes.len());
         if let Some(frames) = &mut self.frames {
             let flood = frames.follow(bytes, &activity.earned, || activity.now());
             activity.is_in_block(frames.is_in_block());
@@ -123,6 +124,9 @@ impl<S> Watched<S> {
 impl<S: AsyncWrite + Unpin> Watched<S> {
     /// Bytes were written, or could not be.
     fn wrote(&mut self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(bytes)) = &polled {
+            self.activity.moves(*bytes);
+        }
         if polled.is_ready()
             && let Some(frames) = &mut self.frames
         {

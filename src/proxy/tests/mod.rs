@@ -1,5 +1,6 @@
 //! The data plane as its clients and backends see it.
 
+mod crowd;
 mod deadlines;
 mod deploys;
 mod failures;

@@ -80,6 +80,13 @@ async fn an_answer_without_content_has_none_and_what_follows_it_is_nobodys() {
             let told = gateway.raw(get(method).as_bytes()).await;
             assert!(told.starts_with(&format!("HTTP/1.1 {status} ")) && told.ends_with("\r\n\r\n"), "{told}");
         }
+        let mut client = RawClient::connect(gateway.http(), &[]).await;
+        client.send(&headers(1, END_STREAM, &request(method, "/"))).await;
+        let answer = client.find(|frame| [HEADERS, RST_STREAM].contains(&frame.kind)).await.unwrap();
+        assert_eq!(answer.kind, HEADERS, "{method} {status}");
+        let has_length = answer.payload.windows(2).any(|at| at == [0x0f, 13]);
+        assert!(!has_length || status != "204", "a length where there can be no content: {:?}", answer.payload);
+        drop(client);
         gateway.stop().await;
     }
 }
@@ -127,6 +134,9 @@ async fn content_that_breaks_at_once_has_its_head_so_that_nobody_asks_again() {
             "cut off, and seen to be: {told:?}"
         );
         assert_eq!(gateway.record(|record| record["status"] == 200).await["end"], "BackendAbort");
+        // Where the end of the connection ends the content, a head would say that all of it is there.
+        let old = gateway.raw(b"GET / HTTP/1.0\r\nHost: a.test\r\n\r\n").await;
+        assert_eq!(old, "", "{old}");
         gateway.stop().await;
     }
 }

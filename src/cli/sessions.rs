@@ -1,6 +1,6 @@
 //! Logins that are kept, one for each manager: `logins.json` in the data folder, which its owner alone can read.
 
-use crate::cli::exit::{Exit, Failure};
+use super::exit::{Exit, Failure};
 use crate::identity::{Endpoints, FetchError};
 use jiff::{SignedDuration, Timestamp};
 use nix::fcntl::{Flock, FlockArg};
@@ -20,7 +20,7 @@ const RENEW_BEFORE: SignedDuration = SignedDuration::from_secs(60);
 /// A login with one manager.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub(in crate::cli) struct Session {
+pub(super) struct Session {
     /// The issuer's short name.
     pub(super) issuer: String,
     pub(super) client_id: String,
@@ -41,7 +41,7 @@ pub(in crate::cli) struct Session {
 
 /// The file of the logins.
 #[derive(Debug, Clone)]
-pub(in crate::cli) struct Sessions {
+pub(super) struct Sessions {
     folder: PathBuf,
 }
 
@@ -83,22 +83,22 @@ impl Session {
 }
 
 impl Sessions {
-    pub(in crate::cli) fn of(folder: PathBuf) -> Self {
+    pub(super) fn of(folder: PathBuf) -> Self {
         Self { folder }
     }
 
     /// Whether somebody is logged in with `server`.
-    pub(in crate::cli) fn has(&self, server: &str) -> Result<bool, Failure> {
+    pub(super) fn has(&self, server: &str) -> Result<bool, Failure> {
         Ok(self.read()?.contains_key(server))
     }
 
     /// The user id that the manager at `server` knows of who is logged in.
-    pub(in crate::cli) fn user(&self, server: &str) -> Result<Option<String>, Failure> {
+    pub(super) fn user(&self, server: &str) -> Result<Option<String>, Failure> {
         Ok(self.read()?.remove(server).and_then(|session| session.user))
     }
 
     /// The token of the login with `server`, renewed where it is about to end.
-    pub(in crate::cli) async fn token(&self, server: &str) -> Result<String, Failure> {
+    pub(super) async fn token(&self, server: &str) -> Result<String, Failure> {
         let (gone, now) = (|| again("you are not logged in any more"), Timestamp::now());
         let session = self.read()?.remove(server).ok_or_else(gone)?;
         if session.holds(now) {
