@@ -92,7 +92,7 @@ pub fn run(options: GatewayOptions, greet: impl FnOnce(&Gateway)) -> Result<()> 
         greet(&gateway);
         let signal = signals::end().await?;
         tracing::info!(signal, "ending");
-        gateway.shutdown(grace).await
+        signals::unless_again(gateway.shutdown(grace)).await
     })
 }
 

@@ -114,8 +114,11 @@ pub fn run(options: ManagerOptions, greet: impl FnOnce(&Manager)) -> Result<()> 
         }
         let signal = signals::end().await?;
         tracing::info!(signal, "ending");
-        manager.announce_end().await;
-        manager.shutdown(GRACE).await
+        signals::unless_again(async {
+            manager.announce_end().await;
+            manager.shutdown(GRACE).await
+        })
+        .await
     })
 }
 
@@ -287,13 +290,10 @@ fn identity() -> String {
 }
 
 impl Manager {
-    /// Says that it is ready no more, and goes on for the delay that was asked for. Another signal ends it at once.
+    /// Says that it is ready no more, and goes on for the delay that was asked for.
     async fn announce_end(&self) {
         self.ending.store(true, Ordering::Relaxed);
-        tokio::select! {
-            () = tokio::time::sleep(self.shutdown_delay) => {}
-            _ = signals::end() => {}
-        }
+        tokio::time::sleep(self.shutdown_delay).await;
     }
 
     /// Ends the API and the operator.

@@ -96,8 +96,31 @@ fn a_manager_that_goes_answers_on_until_that_was_heard_and_ends_at_once_when_tol
     signal(manager.pid(), "TERM");
     is("/readyz", "the manager is ending");
     is("/livez", "ok");
-    assert!(manager.stop().success(), "the second signal ends it");
+    // What comes within a second counts as one signal.
+    wait_for("the end", || {
+        signal(manager.pid(), "TERM");
+        if manager.has_ended() { Ok(()) } else { Err("it goes on".to_owned()) }
+    });
     doorstep.stop();
+}
+
+#[test]
+fn a_gateway_that_is_told_to_end_twice_does_not_wait_any_longer() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("routes.yaml");
+    std::fs::write(&file, "routes: [{hosts: [one.test], rules: [{backends: [{address: \"127.0.0.1:1\"}]}]}]").unwrap();
+    let data = folder.path().join("data");
+    let mut gateway = Gateway::start(&data, &["--routes", file.to_str().unwrap(), "--shutdown-delay", "600"]);
+    signal(gateway.child.id(), "TERM");
+    wait_for("that it is going", || match gateway.get("admin", "/readyz", "localhost") {
+        answer if answer == "the gateway is ending\n" => Ok(()),
+        answer => Err(answer),
+    });
+    let status = wait_for("a clean end", || {
+        signal(gateway.child.id(), "TERM");
+        gateway.child.try_wait().unwrap().ok_or_else(|| "it goes on".to_owned())
+    });
+    assert!(status.success(), "{status}");
 }
 
 #[test]

@@ -19,6 +19,8 @@ pub(super) struct Filters {
 
 /// A chain may name chains.
 const MAX_CHAIN: usize = 8;
+/// The most that comes of the middlewares of a route: chains of chains could go on for ever.
+const MAX_PARTS: usize = 256;
 
 impl Filters {
     /// Those of a route for `schemes`.
@@ -74,6 +76,13 @@ impl Filters {
             return self.missing(&format!("{namespace}/{name}"), user.0, user.1);
         };
         let parts: Vec<(&String, &Value)> = middleware.spec().as_object().into_iter().flatten().collect();
+        if self.filters.len() + self.remarks.len() > MAX_PARTS {
+            if !self.filters.iter().any(|filter| filter.get("refuse").is_some()) {
+                let remark = middleware.remark(Severity::Refused, "spec", "a route has too many middlewares");
+                self.refuse(403, "The middlewares of this route could not be migrated.", remark);
+            }
+            return;
+        }
         if parts.len() != 1 || depth > MAX_CHAIN {
             let what = if depth > MAX_CHAIN {
                 "its chains are nested too deep, or in a circle"

@@ -13,6 +13,7 @@ mod middleware;
 mod objects;
 mod rule;
 mod service;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod tls;

@@ -1,6 +1,7 @@
 //! The objects of all files, by kind, namespace and name.
 
 use super::super::{Remark, Severity, SourceFile};
+use super::shape;
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -111,6 +112,10 @@ impl Objects {
         if !is_known {
             let (severity, message) = of_other_kind(&version, &object.kind);
             remarks.push(object.remark(severity, "", message));
+            return;
+        }
+        if let Some((field, message)) = shape::fault(&object.kind, object.spec()) {
+            remarks.push(object.remark(Severity::Mistake, &field, message));
             return;
         }
         let key = (object.kind.clone(), object.namespace.clone(), object.name.clone());

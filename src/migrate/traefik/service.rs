@@ -25,6 +25,8 @@ struct Place {
 
 /// A TraefikService may name others.
 const MAX_NESTING: usize = 8;
+/// The most that comes of the services of a route: lists of lists could go on for ever.
+const MAX_PARTS: usize = 1000;
 
 impl Backends {
     /// Reads `services`, a list of `object`.
@@ -109,6 +111,9 @@ impl Backends {
         at: Place,
     ) {
         self.nested = true;
+        if self.backends.len() + self.remarks.len() > MAX_PARTS {
+            return self.remark(user, Severity::Mistake, field, "the route leads to too many services");
+        }
         let Some(object) = objects.find("TraefikService", namespace, name).filter(|_| at.depth < MAX_NESTING) else {
             let message =
                 format!("the TraefikService {namespace}/{name} is not among the files, or it leads to itself");

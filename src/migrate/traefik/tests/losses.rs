@@ -440,6 +440,58 @@ fn a_guarded_rule_that_cannot_be_said_leaves_its_hosts_closed() {
 }
 
 #[test]
+fn an_object_that_no_api_server_takes_is_left_out_and_opens_nothing() {
+    let user = route("Host(`a.test`)", &json!({"middlewares": [{"name": "m"}]}));
+    for (spec, field) in [
+        (
+            json!({"ipAllowList": {"sourceRange": "10.0.0.0/8"}}),
+            "spec.ipAllowList.sourceRange: mistake: it should be a list of texts",
+        ),
+        (
+            json!({"headers": {"customRequestHeaders": {"X-A": 5}}}),
+            "customRequestHeaders: mistake: it should be a map of texts",
+        ),
+        (json!({"headers": {"stsSeconds": "60"}}), "spec.headers.stsSeconds: mistake: it should be a whole number"),
+        (json!({"chain": {"middlewares": ["x"]}}), "spec.chain.middlewares[0]: mistake: it should be a map of fields"),
+        (
+            json!({"redirectScheme": {"scheme": "https", "permanent": "yes"}}),
+            "permanent: mistake: it should be true or false",
+        ),
+        (json!({"compress": []}), "spec.compress: mistake: it should be a map of fields"),
+        (json!([]), "Middleware shop/m: spec: mistake: it should be a map of fields"),
+    ] {
+        let migration = migrated(&[user.clone(), object("Middleware", "m", &spec)], &Options::default());
+        assert_told(&migration, field);
+        assert_eq!(answered(&migration, "GET http://a.test/ @10.0.0.1"), "refused 403");
+    }
+    for (more, field) in [
+        (json!({"middlewares": {"name": "m"}}), "spec.routes[0].middlewares: mistake: it should be a list"),
+        (json!({"middlewares": ["m"]}), "spec.routes[0].middlewares[0]: mistake: it should be a map of fields"),
+        (json!({"priority": "10"}), "spec.routes[0].priority: mistake: it should be a whole number"),
+        (
+            json!({"services": [{"name": "a", "port": [80]}]}),
+            "services[0].port: mistake: it should be a number or a name",
+        ),
+    ] {
+        let migration = migrated(&[route("Host(`a.test`)", &more)], &Options::default());
+        assert_told(&migration, field);
+        assert_eq!(answered(&migration, "GET http://a.test/"), "none");
+    }
+}
+
+#[test]
+fn what_leads_to_itself_many_times_comes_to_an_end() {
+    let many = vec![json!({"name": "m"}); 20];
+    let chain = object("Middleware", "m", &json!({"chain": {"middlewares": many}}));
+    let migration = migrated(&[route("Host(`a.test`)", &json!({"middlewares": many})), chain], &Options::default());
+    assert_eq!(answered(&migration, "GET http://a.test/"), "refused 403");
+    let many = vec![json!({"name": "t", "kind": "TraefikService"}); 20];
+    let service = object("TraefikService", "t", &json!({"weighted": {"services": many}}));
+    let migration = migrated(&[route("Host(`a.test`)", &json!({"services": many})), service], &Options::default());
+    assert_eq!(answered(&migration, "GET http://a.test/"), "refused 503");
+}
+
+#[test]
 fn a_small_share_of_nested_weights_is_none_that_is_taken_away() {
     let services = json!([{"name": "a", "port": 80, "weight": 100_000}, {"name": "b", "port": 80, "weight": 1}, {"name": "c", "port": 80, "weight": 0}]);
     let weighted = object("TraefikService", "t", &json!({"weighted": {"services": services}}));
